@@ -1,0 +1,3 @@
+//! What comes from outside: directories of this repository, Debian packages.
+//!
+//! Must not know: the language, the graph's execution, the terminal.

@@ -1,0 +1,1 @@
+//! Placing files on a tree.

@@ -1,0 +1,261 @@
+//! The graph of derivations that evaluation yields: what is to be made from what, before any pin, digest or key.
+//!
+//! A [`Graph`] is in topological order: a node refers to nodes with smaller ids only. Names are for people (messages,
+//! logs); they enter no key.
+
+use std::collections::BTreeMap;
+
+use crate::config::ImageFields;
+use crate::pattern::Patterns;
+use crate::platform::Platform;
+
+/// Index of a [`Node`] in its [`Graph`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+/// Index of a [`DeclaredInput`] in its [`Graph`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InputId(pub u32);
+
+/// Everything that evaluating one `.build` file yields.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Graph {
+    /// What comes from outside. Two declarations that ask the same question are one input.
+    pub inputs: Vec<DeclaredInput>,
+    /// The derivations, in topological order.
+    pub nodes: Vec<Node>,
+    /// The named results, in the order of the file.
+    pub targets: Vec<Target>,
+}
+
+/// An input and the name it was first declared under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredInput {
+    /// The name in the `.build` file, for messages.
+    pub name: String,
+    /// What is asked for.
+    pub input: Input,
+}
+
+/// What an input asks the outside world for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Input {
+    /// Files of this repository. Never in the lock.
+    Directory {
+        /// Relative to the root of the work tree (or the directory of the `.build` file where there is no git),
+        /// normal form, empty for the root.
+        path: String,
+    },
+    /// The closure of some packages of a Debian suite, and apart from it the suite's Essential set.
+    Debian {
+        /// Code name, for instance `bookworm`.
+        suite: String,
+        /// Package names, sorted, each once.
+        packages: Vec<String>,
+    },
+}
+
+/// A derivation and the path of names that leads to it, for instance `deps`, `auth.deps`, `web.layers[2]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// For messages and logs only.
+    pub name: String,
+    /// What is to be made.
+    pub derivation: Derivation,
+}
+
+/// One way of making something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Derivation {
+    /// Debian packages unpacked without running their scripts; yields a tree.
+    Unpack(Unpack),
+    /// A script over a tree and files; yields the tree it stands on plus one layer.
+    Step(Box<Step>),
+    /// Several trees and files as one tree.
+    Merge(Merge),
+    /// An OCI image.
+    Image(Box<Image>),
+}
+
+/// Debian packages to unpack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpack {
+    /// The [`Input::Debian`] whose pin lists the packages.
+    pub packages: InputId,
+    /// Whether a full system is meant: the Essential set goes below, and the dpkg database says `unpacked`, so that
+    /// `dpkg --configure` can run the scripts. Otherwise only the closure's data, with entries that scanners read.
+    pub system: bool,
+}
+
+/// A script to run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Step {
+    /// The tree it stands on; `None` is the empty tree.
+    pub from: Option<NodeId>,
+    /// The files it sees beside that tree.
+    pub files: Vec<Files>,
+    /// What runs.
+    pub script: Script,
+    /// Variables added to what the tree's configuration says.
+    pub env: BTreeMap<String, String>,
+    /// Directories that go before the inherited PATH.
+    pub path: Vec<String>,
+    /// User name or number; `None`: what the tree's configuration says, else root.
+    pub user: Option<String>,
+    /// Absolute path; `None`: what it stands on says, else `/app`.
+    pub workdir: Option<String>,
+    /// If there, only matching paths of what the script wrote go into the layer.
+    pub keep: Option<Patterns>,
+    /// Matching paths of what the script wrote do not go into the layer.
+    pub drop: Patterns,
+    /// How many seconds the script may run; in no key.
+    pub timeout_seconds: Option<u64>,
+    /// The platform it is pinned to; `None`: the platform of the evaluation.
+    pub platform: Option<Platform>,
+}
+
+/// A script and what interprets it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Script {
+    /// The text after removing indentation and inserting values; ends with a newline.
+    pub text: String,
+    /// Program and flags to which the script's path is appended, for instance `["sh", "-eu"]`; empty: the script is
+    /// executed itself, by its `#!` line.
+    pub interpreter: Vec<String>,
+}
+
+/// Several items as one tree. No item at all is `scratch`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Merge {
+    /// What is merged.
+    pub items: Vec<Item>,
+    /// Where relative paths of files land; absolute. `None`: what the trees among the items say, else `/app`.
+    pub workdir: Option<String>,
+}
+
+/// One operand of a merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A whole tree.
+    Tree(NodeId),
+    /// Files that land on the merged trees.
+    Files(Files),
+}
+
+/// A selection of files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Files {
+    /// Files of a source; their paths are relative.
+    Source {
+        /// An [`Input::Directory`].
+        input: InputId,
+        /// Which of its files; relative to the input's directory.
+        patterns: Patterns,
+    },
+    /// Files of a tree; their paths are absolute.
+    Tree {
+        /// Where they come from.
+        tree: NodeId,
+        /// Which of its files; relative to the tree's working directory unless they start with `/`.
+        patterns: Patterns,
+    },
+    /// One file whose text stands in the `.build` file.
+    Literal {
+        /// Relative path, or absolute with a leading slash.
+        path: String,
+        /// Its text.
+        text: String,
+        /// Permission bits; `None`: 644.
+        mode: Option<u32>,
+    },
+    /// Files moved elsewhere.
+    Place {
+        /// What is moved.
+        what: Box<Files>,
+        /// A directory if it ends in `/`, else the one file.
+        to: String,
+        /// Permission bits for all files.
+        mode: Option<u32>,
+        /// User name or number for all files.
+        owner: Option<String>,
+    },
+    /// Files below one directory, with paths relative to it.
+    Sub {
+        /// What is narrowed.
+        what: Box<Files>,
+        /// The directory that becomes the root.
+        directory: String,
+    },
+    /// Files narrowed again.
+    Narrow {
+        /// What is narrowed.
+        what: Box<Files>,
+        /// Which of its files.
+        patterns: Patterns,
+    },
+}
+
+/// An image to assemble.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Image {
+    /// What it contains: a tree, or a merge; `None` is the empty image.
+    pub tree: Option<NodeId>,
+    /// Whose configuration it starts from; `None`: what `tree` carries.
+    pub configuration_from: Option<NodeId>,
+    /// What it says itself.
+    pub fields: ImageFields,
+}
+
+/// A named result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its name in the `.build` file.
+    pub name: String,
+    /// What is asked for.
+    pub value: TargetValue,
+}
+
+/// What a target may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetValue {
+    /// An image, or a tree.
+    Node(NodeId),
+    /// A selection of files.
+    Files(Files),
+}
+
+impl Graph {
+    /// The node with this id.
+    ///
+    /// # Panics
+    /// If the id belongs to another graph: ids are made only together with their node.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+
+    /// The input with this id.
+    ///
+    /// # Panics
+    /// If the id belongs to another graph: ids are made only together with their input.
+    #[must_use]
+    pub fn input(&self, id: InputId) -> &DeclaredInput {
+        &self.inputs[id.0 as usize]
+    }
+
+    /// Adds a node and gives its id.
+    pub fn add(&mut self, node: Node) -> NodeId {
+        let id = NodeId(u32::try_from(self.nodes.len()).expect("evaluation is bounded far below 2^32 nodes"));
+        self.nodes.push(node);
+        id
+    }
+
+    /// Gives the id of this input, adding it if no equal one is there.
+    pub fn intern_input(&mut self, name: &str, input: Input) -> InputId {
+        let index = self.inputs.iter().position(|known| known.input == input).unwrap_or_else(|| {
+            self.inputs.push(DeclaredInput { name: name.to_owned(), input });
+            self.inputs.len() - 1
+        });
+        InputId(u32::try_from(index).expect("evaluation is bounded far below 2^32 inputs"))
+    }
+}
