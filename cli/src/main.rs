@@ -1,3 +1,47 @@
-//! Placeholder head.
+//! `sinter`: the command line. Finds the file, calls the front end and the executor, shows what they say.
+//!
+//! Rules: standard output carries data, standard error everything else; every way to fail ends in one documented exit
+//! code. The only home of the argument parser and the terminal.
+//! Must not know: git, registries, system calls, the grammar.
 
-fn main() {}
+mod arguments;
+mod catalog;
+mod commands;
+mod failure;
+mod project;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let result = match arguments.command {
+        Command::Build(build) => commands::build::run(&build),
+        Command::Check(check) => commands::check::run(&check),
+        Command::Lock(lock) => commands::lock::lock(&lock),
+        Command::Update(update) => commands::lock::update(&update),
+        Command::Explain { code } => commands::explain::run(code.as_deref()),
+        Command::Runner => commands::runner::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.show();
+            ExitCode::from(failure.class().exit_code())
+        }
+    }
+}
+
+/// Help and version are data and no failure; a wrong command line is the user's error.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Where not even the message can be written there is nobody left to tell.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(sinter_graph::ErrorClass::User.exit_code()) } else { ExitCode::SUCCESS }
+}

@@ -1,6 +1,32 @@
 //! Everything that touches the world: lock resolution, scheduling, key lookup, merge, events.
 //!
-//! Must not know: the language, the terminal.
+//! The way of the data: a graph with unpinned inputs -> [`pins`] (the only networked phase) -> [`sources`] (what the work
+//! tree holds) -> [`keys`] -> [`schedule`]: a hit, or [`work`] in a sandbox -> layer -> merge -> image -> destinations.
+//!
+//! Must not know: the language, the terminal. Names and places in a `.build` file are the caller's to add: errors carry
+//! the derivation they are about.
 
+mod build;
+mod context;
+mod error;
+mod events;
+mod keys;
 pub mod merge;
+mod needed;
+mod output;
+pub mod pins;
 pub mod placement;
+mod record;
+pub mod runner;
+mod schedule;
+mod selection;
+mod sources;
+mod undeclared;
+mod users;
+mod work;
+
+pub use build::{LockRequest, Report, Request, Summary, TargetReport, build, lock};
+pub use error::{BuildError, StepFailure, Undeclared};
+pub use events::{Event, Listener, Work};
+pub use needed::Needed;
+pub use sources::{SourceProblem, check_sources};

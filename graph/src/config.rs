@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::encode::Encoder;
+
 /// What an `image { }` says about the configuration. Absent means: not said, so inherited.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ImageFields {
     /// Variables, added to the inherited ones key by key.
     pub env: BTreeMap<String, String>,
@@ -30,7 +32,7 @@ pub struct ImageFields {
 }
 
 /// How to tell that a container is well (the field docker and podman read; not part of the OCI specification).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Healthcheck {
     /// Program and arguments.
     pub test: Vec<String>,
@@ -116,6 +118,36 @@ impl Configuration {
         self.stop_signal = fields.stop_signal.clone().or(self.stop_signal);
         self.healthcheck = fields.healthcheck.clone().or(self.healthcheck);
         self
+    }
+}
+
+impl Configuration {
+    /// Writes every field that is not default.
+    pub fn encode(&self, e: &mut Encoder) {
+        encode_map(e, "env", &self.env);
+        e.optional_text_field("user", self.user.as_deref());
+        e.optional_text_field("workdir", self.workdir.as_deref());
+        e.texts_field("entrypoint", self.entrypoint.iter().map(String::as_str));
+        e.texts_field("cmd", self.cmd.iter().map(String::as_str));
+        e.texts_field("expose", self.expose.iter().map(String::as_str));
+        e.texts_field("volumes", self.volumes.iter().map(String::as_str));
+        encode_map(e, "labels", &self.labels);
+        e.optional_text_field("stop_signal", self.stop_signal.as_deref());
+        if let Some(healthcheck) = &self.healthcheck {
+            e.field("healthcheck").list(healthcheck.test.iter(), |e, word| {
+                e.text(word);
+            });
+            e.integer(healthcheck.interval_nanos).integer(healthcheck.timeout_nanos);
+            e.integer(healthcheck.start_period_nanos).integer(healthcheck.retries);
+        }
+    }
+}
+
+fn encode_map(e: &mut Encoder, field: &str, map: &BTreeMap<String, String>) {
+    if !map.is_empty() {
+        e.field(field).list(map.iter(), |e, (name, value)| {
+            e.text(name).text(value);
+        });
     }
 }
 

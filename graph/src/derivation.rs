@@ -65,7 +65,7 @@ pub struct Node {
 }
 
 /// One way of making something.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Derivation {
     /// Debian packages unpacked without running their scripts; yields a tree.
     Unpack(Unpack),
@@ -78,7 +78,7 @@ pub enum Derivation {
 }
 
 /// Debian packages to unpack.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Unpack {
     /// The [`Input::Debian`] whose pin lists the packages.
     pub packages: InputId,
@@ -88,7 +88,7 @@ pub struct Unpack {
 }
 
 /// A script to run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Step {
     /// The tree it stands on; `None` is the empty tree.
     pub from: Option<NodeId>,
@@ -115,7 +115,7 @@ pub struct Step {
 }
 
 /// A script and what interprets it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Script {
     /// The text after removing indentation and inserting values; ends with a newline.
     pub text: String,
@@ -125,7 +125,7 @@ pub struct Script {
 }
 
 /// Several items as one tree. No item at all is `scratch`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Merge {
     /// What is merged.
     pub items: Vec<Item>,
@@ -134,7 +134,7 @@ pub struct Merge {
 }
 
 /// One operand of a merge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Item {
     /// A whole tree.
     Tree(NodeId),
@@ -143,7 +143,7 @@ pub enum Item {
 }
 
 /// A selection of files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Files {
     /// Files of a source; their paths are relative.
     Source {
@@ -196,7 +196,7 @@ pub enum Files {
 }
 
 /// An image to assemble.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Image {
     /// What it contains: a tree, or a merge; `None` is the empty image.
     pub tree: Option<NodeId>,

@@ -10,6 +10,7 @@ pub mod derivation;
 pub mod digest;
 pub mod encode;
 mod error_class;
+pub mod inherit;
 pub mod lock;
 pub mod path;
 pub mod pattern;

@@ -1,6 +1,28 @@
 //! The one pattern language of sources, trees, `keep` and `drop`.
+//!
+//! A pattern is a path whose segments may hold wildcards: `*` any characters, `?` one character, `[abc]`, `[a-z]` one
+//! character of a class, `[!x]` one character outside of it; none of them matches a `/`. The segment `**` stands for
+//! any number of segments, and at the end for at least one. A pattern that matches a directory matches all below it.
+//! Names that begin with a dot are like others. There is no escape: a class with one character, `[*]`, stands for that
+//! character. A leading `/` means the root of the tree; all other patterns are relative to a base directory. A slash at
+//! the end says nothing.
+//!
+//! Rules: matching takes at most the product of the two lengths; a text that is no pattern is refused with the place
+//! and the fix. Must not know: which files there are on disk.
+
+mod glob;
+mod select;
+mod suggest;
 
 use crate::encode::Encoder;
+use crate::path::TreePath;
+
+use glob::Glob;
+pub use select::{Selection, SourceRules};
+pub use suggest::{advice, nearest_path};
+
+/// The longest pattern, in bytes: Linux's `PATH_MAX`.
+const LONGEST: usize = 4096;
 
 /// Positive patterns and excludes. An exclude always wins; order is meaningless.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -11,7 +33,79 @@ pub struct Patterns {
     pub exclude: Vec<String>,
 }
 
+/// A text that is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{pattern}` is not a pattern: at byte {offset} {reason}")]
+pub struct InvalidPattern {
+    /// What was given.
+    pub pattern: String,
+    /// What is wrong and what to write instead.
+    pub reason: &'static str,
+    /// Where, in bytes from the start of the pattern.
+    pub offset: usize,
+}
+
+impl InvalidPattern {
+    /// Patterns stand in the `.build` file, so the fault is the user's.
+    #[must_use]
+    pub fn class(&self) -> crate::ErrorClass {
+        crate::ErrorClass::User
+    }
+}
+
+/// Compiled [`Patterns`].
+#[derive(Debug, Clone)]
+pub struct Matcher {
+    include: Vec<Glob>,
+    exclude: Vec<Glob>,
+}
+
 impl Patterns {
+    /// Takes positive patterns and excludes (without their `!`) in any order.
+    #[must_use]
+    pub fn new(include: impl IntoIterator<Item = String>, exclude: impl IntoIterator<Item = String>) -> Self {
+        let sorted = |patterns: &mut Vec<String>| {
+            patterns.sort();
+            patterns.dedup();
+        };
+        let (mut include, mut exclude): (Vec<String>, Vec<String>) =
+            (include.into_iter().collect(), exclude.into_iter().collect());
+        sorted(&mut include);
+        sorted(&mut exclude);
+        Self { include, exclude }
+    }
+
+    /// Whether everything is meant: no pattern and no exclude.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty()
+    }
+
+    /// Compiles the patterns. What does not start with `/` is relative to `base`: the working directory for a tree,
+    /// the root for a source.
+    ///
+    /// # Errors
+    /// The first text that is no pattern.
+    pub fn compile(&self, base: &TreePath) -> Result<Matcher, InvalidPattern> {
+        let compile =
+            |texts: &[String]| texts.iter().map(|text| Glob::compile(text, base)).collect::<Result<Vec<_>, _>>();
+        Ok(Matcher { include: compile(&self.include)?, exclude: compile(&self.exclude)? })
+    }
+
+    /// Checks patterns on a source: its paths are relative, so none may start with `/`.
+    ///
+    /// # Errors
+    /// The first text that starts with `/` or is no pattern.
+    pub fn validate_relative(&self) -> Result<(), InvalidPattern> {
+        for text in self.include.iter().chain(&self.exclude) {
+            if text.starts_with('/') {
+                let reason = "it starts with `/`, but paths of a source are relative: leave the `/` out";
+                return Err(InvalidPattern { pattern: text.clone(), reason, offset: 0 });
+            }
+        }
+        self.compile(&TreePath::root()).map(|_| ())
+    }
+
     /// Writes the patterns as a named field.
     pub fn encode(&self, name: &str, encoder: &mut Encoder) {
         encoder.field(name).list(self.include.iter(), |e, pattern| {
@@ -20,5 +114,115 @@ impl Patterns {
         encoder.list(self.exclude.iter(), |e, pattern| {
             e.text(pattern);
         });
+    }
+}
+
+impl Matcher {
+    /// Whether a path is wanted: some positive pattern matches it or there is none, and no exclude does.
+    #[must_use]
+    pub fn matches(&self, path: &TreePath) -> bool {
+        self.includes(path) && !self.excludes(path)
+    }
+
+    fn includes(&self, path: &TreePath) -> bool {
+        self.include.is_empty() || self.include.iter().any(|glob| glob.matches(path))
+    }
+
+    fn excludes(&self, path: &TreePath) -> bool {
+        self.exclude.iter().any(|glob| glob.matches(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> TreePath {
+        TreePath::new(text).expect("a test path")
+    }
+
+    fn matches(pattern: &str, candidate: &str) -> bool {
+        let patterns = Patterns::new([pattern.to_owned()], []);
+        patterns.compile(&path("app")).expect("a test pattern").matches(&path(candidate))
+    }
+
+    #[test]
+    fn patterns_match_documented_paths() {
+        for (pattern, hits, misses) in [
+            ("web", &["app/web", "app/web/x", "app/web/x/y"][..], &["web", "app/website", "app/we", "app"][..]),
+            ("web/", &["app/web", "app/web/x"], &["app/website"]),
+            ("/web", &["web", "web/x"], &["app/web"]),
+            ("/", &["web", "app/x"], &[]),
+            ("*.c", &["app/a.c", "app/.c", "app/d.c/x"], &["app/s/a.c", "app/a.cc", "app/ac"]),
+            ("**/*.c", &["app/a.c", "app/s/t/a.c"], &["a.c", "app/a.h"]),
+            ("**", &["app/a", "app/a/b"], &["app", "b"]),
+            ("s/**", &["app/s/a", "app/s/a/b"], &["app/s", "app/t/a"]),
+            ("a/**/b", &["app/a/b", "app/a/x/b", "app/a/x/y/b/z"], &["app/a/x", "app/x/a/b"]),
+            ("a/**/b/*/c", &["app/a/b/b/b/c"], &["app/a/b/c"]),
+            ("?.txt", &["app/a.txt", "app/é.txt"], &["app/ab.txt", "app/.txt"]),
+            ("[a-c]?", &["app/b1", "app/cx"], &["app/d1", "app/b"]),
+            ("[!a-c]", &["app/d", "app/é"], &["app/a", "app/dd"]),
+            ("[]x]", &["app/]", "app/x"], &["app/["]),
+            ("[*]", &["app/*"], &["app/a"]),
+            ("[[]id].ts", &["app/[id].ts"], &["app/i.ts"]),
+            ("[a-]", &["app/a", "app/-"], &["app/b"]),
+            (".*", &["app/.env", "app/.git/x"], &["app/env"]),
+            ("*a*b*c", &["app/abc", "app/xaxbxc"], &["app/acb", "app/abcx"]),
+        ] {
+            hits.iter().for_each(|hit| assert!(matches(pattern, hit), "{pattern} must match {hit}"));
+            misses.iter().for_each(|miss| assert!(!matches(pattern, miss), "{pattern} must not match {miss}"));
+        }
+    }
+
+    #[test]
+    fn an_exclude_always_wins() {
+        let patterns = Patterns::new(["web".to_owned(), "web/a.test.ts".to_owned()], ["web/**/*.test.ts".to_owned()]);
+        let matcher = patterns.compile(&TreePath::root()).expect("test patterns");
+        assert!(matcher.matches(&path("web/a.ts")));
+        assert!(!matcher.matches(&path("web/a.test.ts")) && !matcher.matches(&path("web/x/a.test.ts")));
+        let everything = Patterns::default().compile(&TreePath::root()).expect("no pattern");
+        assert!(everything.matches(&path("anything")) && Patterns::default().is_everything());
+    }
+
+    #[test]
+    fn faults_are_found_at_their_place() {
+        for (pattern, offset) in [
+            ("", 0),
+            ("a//b", 2),
+            ("//a", 1),
+            ("../a", 0),
+            ("a/..", 2),
+            ("./a", 0),
+            ("a/[b", 2),
+            ("[]", 0),
+            ("[z-a]", 1),
+            ("[^a]", 1),
+            ("a\\*", 1),
+            ("a\0", 1),
+            ("a/b**", 3),
+            ("!a", 0),
+        ] {
+            let invalid = Patterns::new([pattern.to_owned()], []).compile(&TreePath::root()).map(|_| ());
+            assert_eq!(invalid.map_err(|invalid| invalid.offset), Err(offset), "{pattern:?}");
+        }
+        assert!(Patterns::new(["a".repeat(5000)], []).compile(&TreePath::root()).is_err());
+    }
+
+    #[test]
+    fn absolute_patterns_are_refused_for_sources() {
+        for (include, exclude, fine) in [("a", "b", true), ("/a", "b", false), ("a", "/b", false), ("a[", "b", false)] {
+            let patterns = Patterns::new([include.to_owned()], [exclude.to_owned()]);
+            assert_eq!(patterns.validate_relative().is_ok(), fine, "{include} {exclude}");
+        }
+    }
+
+    #[test]
+    fn many_stars_stay_cheap() {
+        let pattern = format!("**/{}b", "*a".repeat(200));
+        let candidate = format!("app/{}", "a".repeat(4000));
+        assert!(!matches(&pattern, &candidate));
+        let segments = format!("{}/z", vec!["**/a/*"; 200].join("/"));
+        let deep = format!("app/{}", vec!["a"; 2000].join("/"));
+        assert!(!matches(&segments, &deep));
     }
 }

@@ -1,6 +1,17 @@
 //! Trees as data: the entries of a layer, and what a stack of layers shows.
+//!
+//! Rules: a [`Manifest`] says what one layer changes, whiteouts included; a [`Tree`] says what is to be seen, so it
+//! holds neither whiteouts nor links to other names. Must not know: where the bytes of a file are kept.
+
+mod codec;
+mod stack;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
+
+pub use codec::ManifestError;
+pub use stack::{LayerIndex, Shown, Tree};
 
 use crate::digest::ContentHash;
 use crate::path::TreePath;

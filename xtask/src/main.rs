@@ -1,3 +1,61 @@
-//! Placeholder head.
+//! What developers and CI run: `cargo xtask COMMAND`.
+//!
+//! Rules: the standard library only, so that it builds in a second; every command says what it does before it does it,
+//! on stderr; the first failure ends it with exit code 1.
+//! Must not know: anything of the other crates but their names.
 
-fn main() {}
+mod gates;
+mod process;
+mod setup;
+mod soak;
+
+use std::process::ExitCode;
+
+use process::{Failure, Task};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+  setup          install the Debian packages that the tests need and that are missing
+  test [ARGS]    setup, then all tests (ARGS go to `cargo test`)
+  gates          setup, then formatting, lints, documentation and examples, with the time of each
+  ci             gates, then test: what .ci/run does
+  soak           the long versions of the tests; figures go to tests/soak.md
+  bench [ARGS]   the release binary, then the benchmarks (ARGS go to them)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Failure> {
+    let (command, rest) = arguments.split_first().map_or(("", arguments), |(first, rest)| (first.as_str(), rest));
+    if !rest.is_empty() && !matches!(command, "test" | "bench") {
+        return Err(Failure::Usage { text: USAGE });
+    }
+    match command {
+        "setup" => setup::setup(),
+        "test" => setup::setup().and_then(|()| test(rest)),
+        "gates" => setup::setup().and_then(|()| gates::gates()),
+        "ci" => setup::setup().and_then(|()| gates::gates()).and_then(|()| test(&[])),
+        "soak" => setup::setup().and_then(|()| soak::soak()),
+        "bench" => setup::setup().and_then(|()| bench(rest)),
+        _ => Err(Failure::Usage { text: USAGE }),
+    }
+}
+
+/// All tests. Their output is the last thing printed: nothing is added after it.
+fn test(arguments: &[String]) -> Result<(), Failure> {
+    Task::cargo(["test", "--workspace"]).args(arguments).run()
+}
+
+fn bench(arguments: &[String]) -> Result<(), Failure> {
+    Task::cargo(["build", "--release", "--package", "sinter"]).run()?;
+    Task::cargo(["run", "--release", "--package", "sinter-benches", "--"]).args(arguments).run()
+}

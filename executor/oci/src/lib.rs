@@ -1,1 +1,32 @@
-//! Placeholder head.
+//! OCI images: from a configuration and layers to the bytes other tools read.
+//!
+//! * [`assemble`](assemble()) makes the configuration and manifest documents (OCI image-spec v1.1). Pure: the same
+//!   arguments give the same bytes and so the same digest on every machine.
+//! * [`check_configuration`] tells before anything is written that the image could not start. Pure too.
+//! * [`Destination`] is what `-o` says, and [`write()`] puts an assembled image there: an OCI layout directory, that
+//!   layout as one archive, or the archive that `docker load` reads.
+//!
+//! Rules: layers are never compressed here, so blob digest and diffID are one number; layer bytes are streamed from a
+//! [`LayerSource`], never held in memory; whatever is written appears under its final name only when it is whole.
+//! Must not know: the language, the graph of derivations, how layers are stored or made, the terminal.
+
+mod archive;
+mod assemble;
+mod canonical;
+mod check;
+mod destination;
+mod error;
+mod files;
+mod layer_source;
+mod layout;
+mod layout_index;
+mod output;
+#[cfg(test)]
+mod test_image;
+
+pub use assemble::{AssembledImage, CREATED, LayerDescriptor, assemble};
+pub use check::{AssemblyProblem, Found, check_configuration};
+pub use destination::{Destination, DestinationError, TARGET_PLACEHOLDER};
+pub use error::OciError;
+pub use layer_source::{LayerError, LayerSource};
+pub use output::{Written, write};

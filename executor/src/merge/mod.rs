@@ -1,1 +1,110 @@
-//! Merging trees.
+//! Merging trees that grew from common layers.
+//!
+//! A tree is an ordered list of layers. Two trees are compared against the layers both contain: what one of them
+//! changed since, deletes included, replaces what the other left alone; what both changed must be equal in everything
+//! but time, or it is a conflict. With more than two trees each pair is compared so, because then it does not matter in
+//! which groups trees are merged: a tree that contains a layer has seen what that layer holds, and what it shows
+//! instead replaces it. Files or links against directories, a delete against something new below, and a file of
+//! several names (hard links) of which two trees changed different ones, are conflicts too.
+//!
+//! The result is a list of layers: all layers of all operands, once each, such that
+//! 1. each operand's own order is kept,
+//! 2. layers that all operands contain go first where that leaves a choice, then those with the smaller digest,
+//! 3. and if that would show something else than the merged tree, layers that hide what belongs there go below the
+//!    layer that holds it.
+//!
+//! What then still differs and needs no file content (metadata of directories, links, deletes) goes into one fix-up
+//! layer on top. No file is copied; if only a copy would help, that is an error.
+//!
+//! Rules: the order of operands changes nothing, not even which time a file has; an operand that stands on another one
+//! takes its place; empty operands do not count. Must not know: what files mean. So package databases that two trees
+//! changed are conflicts.
+
+mod compare;
+mod error;
+mod fixup;
+mod order;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use sinter_graph::digest::LayerDigest;
+use sinter_graph::tree::{LayerIndex, Manifest, Tree};
+
+use compare::compare;
+pub use error::{Conflict, MergeError, Side};
+use fixup::assemble;
+use order::{Occurrence, common, is_subsequence, occurrences};
+
+/// A tree to be merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operand {
+    /// Its layers, the bottom one first.
+    pub layers: Vec<LayerDigest>,
+    /// What messages call it: the name of its step.
+    pub name: String,
+}
+
+/// A merged tree.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Merged {
+    /// Its layers, the bottom one first, without the fix-up.
+    pub layers: Vec<LayerDigest>,
+    /// What goes on top, if anything does: directories, links and whiteouts only.
+    pub fixup: Option<Manifest>,
+}
+
+/// Gives the entries of a layer.
+pub type Manifests<'a> = dyn Fn(&LayerDigest) -> Arc<Manifest> + 'a;
+
+/// An operand with what it shows.
+struct Branch<'a> {
+    name: &'a str,
+    layers: Vec<Occurrence>,
+    tree: Tree,
+}
+
+/// Merges trees.
+///
+/// # Errors
+/// If they share no layer, if they conflict, or if only copying a file could bring them together.
+pub fn merge(operands: &[Operand], manifests: &Manifests<'_>) -> Result<Merged, MergeError> {
+    let operands = canonical(operands);
+    if let Some(whole) = containing_all(&operands) {
+        return Ok(Merged { layers: whole.layers.clone(), fixup: None });
+    }
+    let layers: Vec<Vec<Occurrence>> = operands.iter().map(|operand| occurrences(&operand.layers)).collect();
+    let base = common(&layers);
+    if base.is_empty() && operands.len() > 1 {
+        return Err(MergeError::NoCommonBase {
+            operands: operands.iter().map(|operand| operand.name.clone()).collect(),
+        });
+    }
+    let branches: Vec<Branch<'_>> = operands
+        .iter()
+        .zip(layers)
+        .map(|(operand, layers)| Branch { name: &operand.name, tree: stack(&layers, manifests), layers })
+        .collect();
+    let wanted = compare(&branches, manifests)?;
+    assemble(&branches, &base, &wanted, manifests)
+}
+
+/// Sorted by layers, each list of layers once, none of them empty: from here on the order of operands is forgotten.
+fn canonical(operands: &[Operand]) -> Vec<&Operand> {
+    let mut kept: Vec<&Operand> = operands.iter().filter(|operand| !operand.layers.is_empty()).collect();
+    kept.sort_by(|left, right| (&left.layers, &left.name).cmp(&(&right.layers, &right.name)));
+    kept.dedup_by(|later, earlier| later.layers == earlier.layers);
+    kept
+}
+
+/// The operand that stands on all others, if there is one.
+fn containing_all<'a>(operands: &[&'a Operand]) -> Option<&'a Operand> {
+    let longest = operands.iter().max_by_key(|operand| operand.layers.len())?;
+    operands.iter().all(|operand| is_subsequence(&operand.layers, &longest.layers)).then_some(*longest)
+}
+
+fn stack(layers: &[Occurrence], manifests: &Manifests<'_>) -> Tree {
+    let manifests: Vec<Arc<Manifest>> = layers.iter().map(|layer| manifests(&layer.digest)).collect();
+    Tree::stack(manifests.iter().enumerate().map(|(index, manifest)| (LayerIndex(index), &**manifest)))
+}

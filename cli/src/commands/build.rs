@@ -1,0 +1,100 @@
+//! `sinter build`.
+
+use std::sync::Arc;
+
+use sinter_executor::pins::Locking;
+use sinter_executor::runner::RunnerProgram;
+use sinter_executor::{BuildError, Listener, Report, Request};
+use sinter_graph::platform::Platform;
+use sinter_oci::Destination;
+
+use crate::arguments::{Build, ProgressStyle};
+use crate::commands::{check, environment};
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::render::{live, plain, text};
+
+pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
+    let destinations = destinations(&arguments.outputs)?;
+    let store = environment::store(arguments.environment.store.as_ref())?;
+    let mirrors = environment::mirrors(&arguments.environment)?;
+    let project = Project::open(&arguments.selection.words, &arguments.selection.parameters)?;
+    project.report(&[])?;
+    let targets = project.targets()?;
+    one_destination_each(&targets, &destinations)?;
+    // Before the first thread: a process of several threads may not enter a user namespace.
+    sinter_sandbox::enter_user_namespace().map_err(|error| Failure::sandbox(&error))?;
+    let request = Request {
+        graph: project.evaluation.graph.clone(),
+        targets,
+        destinations,
+        platform: Platform::native(),
+        work_tree: project.work_tree.clone(),
+        lock: project.lock_path(),
+        locking: if arguments.locked || environment::is_ci() { Locking::Locked } else { Locking::Add },
+        offline: arguments.environment.offline,
+        mirrors,
+        store,
+        jobs: jobs(arguments.jobs),
+        runner: RunnerProgram { program: "/proc/self/exe".into(), arguments: vec!["runner".to_owned()] },
+    };
+    let listener = listener(arguments.progress);
+    let result = sinter_executor::build(request, listener.clone());
+    listener.close();
+    let report = result.map_err(|error| explained(&error, &project))?;
+    show(&report, arguments.progress);
+    Ok(())
+}
+
+/// A pattern that matches nothing is rarely alone: all of them are shown at once.
+fn explained(error: &BuildError, project: &Project) -> Failure {
+    match error {
+        BuildError::NoMatch { .. } | BuildError::BadPattern { .. } => {
+            check::source_problems(project).and_then(|problems| project.report(&problems)).err().unwrap_or_else(|| Failure::build(error, project))
+        }
+        _ => Failure::build(error, project),
+    }
+}
+
+fn show(report: &Report, style: ProgressStyle) {
+    for target in &report.targets {
+        println!("{} {}", target.name, target.digest);
+    }
+    if style != ProgressStyle::Quiet {
+        eprintln!("{}", text::summary(&report.summary));
+    }
+}
+
+fn jobs(said: Option<u16>) -> usize {
+    said.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
+fn destinations(outputs: &[String]) -> Result<Vec<Destination>, Failure> {
+    outputs.iter().map(|output| Destination::parse(output).map_err(|error| Failure::destination(&error))).collect()
+}
+
+/// Several targets would overwrite each other at one destination.
+fn one_destination_each(targets: &[String], destinations: &[Destination]) -> Result<(), Failure> {
+    match destinations.iter().find(|destination| !destination.has_target_placeholder()) {
+        Some(destination) if targets.len() > 1 => Err(Failure::usage(
+            format!("{} targets would be written to one place, {destination}", targets.len()),
+            "put {target} into the destination, or name one target",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A listener that can be told that nothing more will come.
+pub(crate) trait Progress: Listener {
+    /// Removes what is only shown while a build runs.
+    fn close(&self);
+}
+
+fn listener(style: ProgressStyle) -> Arc<dyn Progress> {
+    use std::io::IsTerminal as _;
+    match style {
+        ProgressStyle::Quiet => Arc::new(plain::Quiet),
+        ProgressStyle::Auto if std::io::stderr().is_terminal() => Arc::new(live::Live::new()),
+        ProgressStyle::Auto | ProgressStyle::Plain => Arc::new(plain::Plain::default()),
+    }
+}

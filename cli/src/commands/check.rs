@@ -1,0 +1,41 @@
+//! `sinter check`: everything that can be known without running anything.
+
+use sinter_executor::check_sources;
+use sinter_lang::diagnostic::Diagnostic;
+
+use crate::arguments::Check;
+use crate::failure::{self, Failure};
+use crate::project::Project;
+use crate::render::text::counted;
+
+pub(crate) fn run(arguments: &Check) -> Result<(), Failure> {
+    let project = Project::open(&arguments.selection.words, &arguments.selection.parameters)?;
+    let problems = source_problems(&project)?;
+    project.report(&problems)?;
+    project.targets()?;
+    let graph = &project.evaluation.graph;
+    println!(
+        "{}: {}, {}",
+        project.file.display(),
+        counted(graph.targets.len(), "target"),
+        counted(graph.inputs.len(), "input")
+    );
+    Ok(())
+}
+
+/// Patterns that match nothing, if the file is otherwise right.
+pub(crate) fn source_problems(project: &Project) -> Result<Vec<Diagnostic>, Failure> {
+    if project.evaluation.has_errors() {
+        return Ok(vec![]);
+    }
+    let problems = check_sources(&project.evaluation.graph, &project.work_tree)
+        .map_err(|error| Failure::build(&error, project))?;
+    let mut found = Vec::new();
+    for problem in problems {
+        match failure::diagnose(&problem, project) {
+            Some(diagnostic) => found.push(diagnostic),
+            None => return Err(Failure::build(&problem, project)),
+        }
+    }
+    Ok(found)
+}

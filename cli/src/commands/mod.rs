@@ -1,0 +1,8 @@
+//! One module for each command.
+
+pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod environment;
+pub(crate) mod explain;
+pub(crate) mod lock;
+pub(crate) mod runner;

@@ -1,0 +1,152 @@
+//! Diagnostics on a terminal, drawn by miette.
+//!
+//! miette wants all labels of one report in one source, so places in other files become nested reports.
+
+use std::fmt;
+use std::io::IsTerminal as _;
+
+use miette::{
+    Diagnostic as Report, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity as ReportSeverity,
+    SourceCode,
+};
+use sinter_lang::diagnostic::{Diagnostic, Label, Severity};
+use sinter_lang::source::FileId;
+
+/// A file that diagnostics may point into.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceText {
+    pub(crate) id: FileId,
+    pub(crate) path: String,
+    pub(crate) text: String,
+}
+
+/// Draws diagnostics for one terminal.
+pub(crate) struct Renderer {
+    handler: GraphicalReportHandler,
+}
+
+impl Renderer {
+    /// Colours and width as standard error and the environment want them.
+    pub(crate) fn for_stderr() -> Self {
+        let colour =
+            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self::new(colour)
+    }
+
+    pub(crate) fn new(colour: bool) -> Self {
+        let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_links(false)
+            .with_context_lines(1)
+            .with_show_related_as_nested(true)
+            .with_width(100);
+        Self { handler }
+    }
+
+    /// One diagnostic as text, with a newline at its end.
+    pub(crate) fn render(&self, files: &[SourceText], diagnostic: &Diagnostic) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail; an error here means a label outside its file, and then the bare message is
+        // still worth more than nothing.
+        if self.handler.render_report(&mut text, &DrawnReport::new(files, diagnostic)).is_err() {
+            return format!("{}: {}\n", diagnostic.code.0, diagnostic.message);
+        }
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// A diagnostic in the form miette draws.
+struct DrawnReport<'a> {
+    diagnostic: Option<&'a Diagnostic>,
+    message: String,
+    source: Option<NamedSource<String>>,
+    labels: Vec<LabeledSpan>,
+    related: Vec<DrawnReport<'a>>,
+}
+
+impl<'a> DrawnReport<'a> {
+    fn new(files: &[SourceText], diagnostic: &'a Diagnostic) -> Self {
+        let home = diagnostic.primary.span.file;
+        let (here, elsewhere): (Vec<&Label>, Vec<&Label>) =
+            diagnostic.secondary.iter().partition(|label| label.span.file == home);
+        let mut labels = vec![labelled(&diagnostic.primary, true)];
+        labels.extend(here.into_iter().map(|label| labelled(label, false)));
+        Self {
+            diagnostic: Some(diagnostic),
+            message: diagnostic.message.clone(),
+            source: source(files, home),
+            labels,
+            related: elsewhere.into_iter().map(|label| Self::elsewhere(files, label)).collect(),
+        }
+    }
+
+    fn elsewhere(files: &[SourceText], label: &Label) -> Self {
+        Self {
+            diagnostic: None,
+            message: label.text.clone(),
+            source: source(files, label.span.file),
+            labels: vec![labelled(&Label { span: label.span, text: String::new() }, true)],
+            related: vec![],
+        }
+    }
+}
+
+fn source(files: &[SourceText], id: FileId) -> Option<NamedSource<String>> {
+    files.iter().find(|file| file.id == id).map(|file| NamedSource::new(&file.path, file.text.clone()))
+}
+
+fn labelled(label: &Label, primary: bool) -> LabeledSpan {
+    let text = (!label.text.is_empty()).then(|| label.text.clone());
+    let range = label.span.range.as_range();
+    let span = (range.start, range.len());
+    if primary { LabeledSpan::new_primary_with_span(text, span) } else { LabeledSpan::new_with_span(text, span) }
+}
+
+impl fmt::Display for DrawnReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for DrawnReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for DrawnReport<'_> {}
+
+impl Report for DrawnReport<'_> {
+    fn code<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        self.diagnostic.map(|diagnostic| Box::new(diagnostic.code.0) as Box<dyn fmt::Display>)
+    }
+
+    fn severity(&self) -> Option<ReportSeverity> {
+        Some(match self.diagnostic.map(|diagnostic| diagnostic.severity) {
+            Some(Severity::Error) => ReportSeverity::Error,
+            Some(Severity::Warning) => ReportSeverity::Warning,
+            None => ReportSeverity::Advice,
+        })
+    }
+
+    fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        let help = &self.diagnostic?.help;
+        (!help.is_empty()).then(|| Box::new(help.join("\n")) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.source.is_some().then(|| Box::new(self.labels.iter().cloned()) as Box<dyn Iterator<Item = LabeledSpan>>)
+    }
+
+    fn related<'b>(&'b self) -> Option<Box<dyn Iterator<Item = &'b dyn Report> + 'b>> {
+        (!self.related.is_empty())
+            .then(|| Box::new(self.related.iter().map(|report| report as &dyn Report)) as Box<dyn Iterator<Item = _>>)
+    }
+}

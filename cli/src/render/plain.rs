@@ -1,0 +1,99 @@
+//! Progress as lines: for logs, pipes and CI.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use sinter_executor::{Event, Listener, Work};
+use sinter_source::debian::Progress as Packages;
+
+use crate::commands::build::Progress;
+use crate::render::text::{bytes, duration, work};
+
+/// Prints nothing.
+pub(crate) struct Quiet;
+
+impl Listener for Quiet {
+    fn on(&self, _: Event) {}
+}
+
+impl Progress for Quiet {
+    fn close(&self) {}
+}
+
+/// Prints a line for each event that somebody who reads a log later wants to see.
+#[derive(Default)]
+pub(crate) struct Plain {
+    last_download: Mutex<Option<Instant>>,
+}
+
+/// How often a running download is worth a line.
+const DOWNLOAD_INTERVAL: Duration = Duration::from_secs(2);
+
+impl Listener for Plain {
+    fn on(&self, event: Event) {
+        if let Event::Packages(Packages::Download { .. }) = event
+            && !self.download_is_due()
+        {
+            return;
+        }
+        if let Some(line) = line(&event) {
+            eprintln!("{line}");
+        }
+    }
+}
+
+impl Progress for Plain {
+    fn close(&self) {}
+}
+
+impl Plain {
+    fn download_is_due(&self) -> bool {
+        let mut last = self.last_download.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let due = last.is_none_or(|last| last.elapsed() >= DOWNLOAD_INTERVAL);
+        if due {
+            *last = Some(Instant::now());
+        }
+        due
+    }
+}
+
+/// An event as a line; `None` if it is no news.
+pub(crate) fn line(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::LockWritten { path, added } => {
+            let lines: String = added.iter().map(|line| format!("\n  {line}")).collect();
+            format!("{}: added to the lock; commit it{lines}", path.display())
+        }
+        Event::Packages(progress) => packages(progress)?,
+        Event::Started { name, work: kind, .. } => format!("{} {name}", work(*kind)),
+        Event::Output { name, line, .. } => format!("{name} | {line}"),
+        Event::Finished { name, work: Work::Merge, layer_bytes: None, .. } => format!("done {name}"),
+        Event::Finished { name, elapsed, layer_bytes, .. } => {
+            let layer =
+                layer_bytes.map_or_else(|| "changed nothing".to_owned(), |count| format!("layer of {}", bytes(count)));
+            format!("done {name} in {}: {layer}", duration(*elapsed))
+        }
+        Event::Hit { name, .. } => format!("hit {name}"),
+        Event::Revoked { reason } => format!("starting over: {reason}"),
+        Event::NotReproducible { name, first_difference } => {
+            let place = first_difference.as_ref().map(|path| format!("; the first path that differs is {path}"));
+            format!("not reproducible: {name} gave another result than before{}", place.unwrap_or_default())
+        }
+        Event::Written { target, destination, changed } => {
+            let state = if *changed { "wrote" } else { "up to date:" };
+            format!("{state} {target} to {destination}")
+        }
+    })
+}
+
+fn packages(progress: &Packages) -> Option<String> {
+    Some(match progress {
+        Packages::IndexFetching { suite } => format!("package index of {suite}"),
+        Packages::IndexReady { packages } => format!("package index: {packages} packages"),
+        Packages::ArchiveLeftOut { suite, reason } => format!("without {suite}: {reason}"),
+        Packages::Download { done_bytes, total_bytes, .. } => {
+            format!("download {} of {}", bytes(*done_bytes), bytes(*total_bytes))
+        }
+        Packages::Unpack { .. } => return None,
+    })
+}

@@ -1,0 +1,142 @@
+//! Tests of `archive`: entries, determinism, and that unchanged archives are kept.
+
+use std::collections::BTreeMap;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::test_image::{MemoryLayers, image};
+use crate::{Destination, write};
+
+fn temporary() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn unpack(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut archive = tar::Archive::new(File::open(path).expect("an archive"));
+    let entries = archive.entries().expect("entries");
+    entries
+        .map(|entry| {
+            let mut entry = entry.expect("an entry");
+            let header = entry.header();
+            let mode = if header.entry_type().is_dir() { 0o755 } else { 0o644 };
+            let metadata = (header.mode().ok(), header.uid().ok(), header.gid().ok(), header.mtime().ok());
+            assert_eq!(metadata, (Some(mode), Some(0), Some(0), Some(315_619_200)));
+            let name = entry.path().expect("a path").to_string_lossy().into_owned();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).expect("readable");
+            (name, bytes)
+        })
+        .collect()
+}
+
+#[test]
+fn oci_archive_holds_a_layout() {
+    let (directory, mut layers) = (temporary(), MemoryLayers::default());
+    let layer = layers.add(&[7; 1000]);
+    let image = image("a", &[layer, layer]);
+    let path = directory.path().join("new/web.tar");
+    assert_eq!(
+        write(&Destination::OciArchive(path.clone()), &image, &layers, "web").ok(),
+        Some(Written { path: path.clone(), changed: true })
+    );
+    let mut index = LayoutIndex::new();
+    index.set("web", &image);
+    let blob = |hex: String| format!("blobs/sha256/{hex}");
+    let expected = vec![
+        ("blobs/".to_owned(), vec![]),
+        ("blobs/sha256/".to_owned(), vec![]),
+        ("oci-layout".to_owned(), layout::marker()),
+        ("index.json".to_owned(), index.to_bytes()),
+        (blob(image.manifest_digest.hex()), image.manifest.clone()),
+        (blob(image.config_digest.hex()), image.config.clone()),
+        (blob(layer.digest.hex()), vec![7; 1000]),
+    ];
+    assert_eq!(unpack(&path), expected);
+}
+
+#[test]
+fn docker_archive_names_config_and_layers() {
+    let (directory, mut layers) = (temporary(), MemoryLayers::default());
+    let (one, two) = (layers.add(&[1; 512]), layers.add(b""));
+    let image = image("a", &[one, two, one]);
+    let path = directory.path().join("{target}.tar");
+    write(&Destination::DockerArchive(path), &image, &layers, "Web_1").expect("written");
+    let found: BTreeMap<String, Vec<u8>> = unpack(&directory.path().join("Web_1.tar")).into_iter().collect();
+    let (one, two, config) = (one.digest.hex(), two.digest.hex(), image.config_digest.hex());
+    let manifest = format!(
+        r#"[{{"Config":"{config}.json","Layers":["{one}.tar","{two}.tar","{one}.tar"],"RepoTags":["web-1:latest"]}}]"#
+    );
+    let expected = BTreeMap::from([
+        ("manifest.json".to_owned(), manifest.into_bytes()),
+        (format!("{config}.json"), image.config.clone()),
+        (format!("{one}.tar"), vec![1; 512]),
+        (format!("{two}.tar"), vec![]),
+    ]);
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn archives_have_golden_digests() {
+    let mut layers = MemoryLayers::default();
+    let image = image("golden", &[layers.add(b"layer"), layers.add(&[0; 2000])]);
+    for (archive, golden) in [(oci(&image, "web"), GOLDEN_OCI), (docker(&image, "web"), GOLDEN_DOCKER)] {
+        let mut bytes = Vec::new();
+        let head = archive.head().expect("a head");
+        archive.write(&head, &layers, &mut bytes, Path::new("x")).expect("written");
+        assert_eq!(bytes.len() as u64, archive.size(&head));
+        assert_eq!(BlobDigest::of(&bytes).to_string(), golden);
+    }
+}
+
+const GOLDEN_OCI: &str = "sha256:3bc33b69009d803d8bc3442750db7bb2fe109cc8606fee50092307499359cb33";
+const GOLDEN_DOCKER: &str = "sha256:1f432a36161ab6de22c0b0f85f18c078b5971ffa64d5d4e291d2f5417a4e03de";
+
+#[test]
+fn unchanged_archive_is_kept() {
+    let (directory, mut layers) = (temporary(), MemoryLayers::default());
+    let (first, second) = (image("a", &[layers.add(b"one")]), image("b", &[layers.add(b"two")]));
+    for make in [Destination::OciArchive, Destination::DockerArchive] {
+        let destination = make(directory.path().join("web.tar"));
+        let changed =
+            |image: &AssembledImage| write(&destination, image, &layers, "web").map(|written| written.changed);
+        assert!(matches!([changed(&first), changed(&first), changed(&second)], [Ok(true), Ok(false), Ok(true)]));
+        fs::write(destination.path(), b"cut").expect("writable");
+        assert!(matches!(changed(&second), Ok(true)));
+    }
+}
+
+#[test]
+fn only_regular_files_are_replaced() {
+    let (directory, layers) = (temporary(), MemoryLayers::default());
+    let image = image("a", &[]);
+    let to = |path: PathBuf| write(&Destination::OciArchive(path), &image, &layers, "web");
+    assert!(matches!(to(directory.path().to_owned()), Err(OciError::NotAFile { .. })));
+    assert!(matches!(to("/dev/null".into()), Err(OciError::NotAFile { .. })));
+    let (link, real) = (directory.path().join("link"), directory.path().join("real"));
+    fs::write(&real, b"").expect("writable");
+    std::os::unix::fs::symlink("real", &link).expect("a link");
+    assert!(matches!(to(link.clone()), Ok(Written { changed: true, .. })));
+    assert!(link.is_symlink() && fs::metadata(&real).is_ok_and(|metadata| metadata.len() > 0));
+}
+
+#[test]
+fn failed_archive_leaves_the_old_file() {
+    let (directory, layers) = (temporary(), MemoryLayers::default());
+    let path = directory.path().join("web.tar");
+    fs::write(&path, b"old").expect("writable");
+    let missing = LayerDescriptor { digest: sinter_graph::digest::LayerDigest::from_bytes([9; 32]), size: 1 };
+    let result = write(&Destination::DockerArchive(path.clone()), &image("a", &[missing]), &layers, "web");
+    assert!(matches!(result, Err(OciError::Layer { .. })));
+    assert_eq!(fs::read(&path).expect("kept"), b"old");
+    assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 1);
+}
+
+#[test]
+fn repository_names_follow_the_grammar() {
+    for (target, expected) in
+        [("web", "web"), ("webServer", "webserver"), ("_a__b-", "a-b"), ("___", "image"), ("a1-b2", "a1-b2")]
+    {
+        assert_eq!(repository_name(target), expected, "{target}");
+    }
+}

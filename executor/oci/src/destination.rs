@@ -1,0 +1,202 @@
+//! What `-o` says: where results are written, and in which form.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sinter_graph::ErrorClass;
+
+/// Stands in a destination for the name of the target.
+pub const TARGET_PLACEHOLDER: &str = "{target}";
+
+const KINDS: &str = "oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR";
+
+/// Where a result is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// `oci:DIR`: an OCI image layout, shared by several images, each under the name of its target.
+    OciDirectory(PathBuf),
+    /// `oci-archive:FILE`: an OCI image layout with one image as an uncompressed tar.
+    OciArchive(PathBuf),
+    /// `docker-archive:FILE`: what `docker load` and `podman load` read.
+    DockerArchive(PathBuf),
+    /// `dir:DIR`: the files themselves.
+    Directory(PathBuf),
+}
+
+/// A text that is no destination.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DestinationError {
+    /// There is no `KIND:` in front.
+    #[error("`{text}` does not say what to write: expected one of {KINDS}")]
+    NoKind {
+        /// What was given.
+        text: String,
+    },
+    /// The kind is not known.
+    #[error("`{kind}:` is no kind of destination: expected one of {KINDS}")]
+    UnknownKind {
+        /// What stands before the colon.
+        kind: String,
+    },
+    /// Pushing to a registry is not there yet.
+    #[error("`{text}`: sinter cannot push to a registry yet; write `oci:DIR` and copy it with a registry client")]
+    RegistryNotSupported {
+        /// What was given.
+        text: String,
+    },
+    /// Nothing stands after the colon.
+    #[error("`{kind}:` needs a path after the colon")]
+    NoPath {
+        /// What stands before the colon.
+        kind: String,
+    },
+    /// The path has a colon, which the tools that read such results take for the start of an image name.
+    #[error(
+        "`{text}`: other tools read what follows the second colon as an image name; sinter names an image after its \
+         target, so leave it out (a path with a colon is possible with dir: only)"
+    )]
+    ColonInPath {
+        /// What was given.
+        text: String,
+    },
+    /// The path has a NUL.
+    #[error("`{text}` contains a NUL character, which no path can")]
+    NulInPath {
+        /// What was given, made printable.
+        text: String,
+    },
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::OciDirectory(_) => "oci",
+            Self::OciArchive(_) => "oci-archive",
+            Self::DockerArchive(_) => "docker-archive",
+            Self::Directory(_) => "dir",
+        };
+        write!(f, "{kind}:{}", self.path().display())
+    }
+}
+
+impl DestinationError {
+    /// Whose fault it is: always the user's.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::User
+    }
+}
+
+impl Destination {
+    /// Takes `KIND:PATH` as it stands on the command line.
+    ///
+    /// # Errors
+    /// If there is no kind, the kind is unknown or not supported yet, or the path is empty, has a NUL or, except for
+    /// `dir:`, a colon.
+    ///
+    /// ```
+    /// use sinter_oci::Destination;
+    /// assert_eq!(Destination::parse("oci:out"), Ok(Destination::OciDirectory("out".into())));
+    /// assert!(Destination::parse("tar:out").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, DestinationError> {
+        let (kind, path) = text.split_once(':').ok_or_else(|| DestinationError::NoKind { text: text.to_owned() })?;
+        let make = match kind {
+            "oci" => Self::OciDirectory,
+            "oci-archive" => Self::OciArchive,
+            "docker-archive" => Self::DockerArchive,
+            "dir" => Self::Directory,
+            "docker" => return Err(DestinationError::RegistryNotSupported { text: text.to_owned() }),
+            _ => return Err(DestinationError::UnknownKind { kind: kind.to_owned() }),
+        };
+        check_path(text, kind, path)?;
+        Ok(make(path.into()))
+    }
+
+    /// The path, with the placeholder if there is one.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::OciDirectory(path) | Self::OciArchive(path) | Self::DockerArchive(path) | Self::Directory(path) => {
+                path
+            }
+        }
+    }
+
+    /// Whether several targets can be written there without one replacing another because the path holds `{target}`.
+    #[must_use]
+    pub fn has_target_placeholder(&self) -> bool {
+        self.path().to_string_lossy().contains(TARGET_PLACEHOLDER)
+    }
+
+    /// The same destination with `{target}` replaced by the name of a target.
+    #[must_use]
+    pub fn for_target(&self, target: &str) -> Self {
+        let expanded = |path: &Path| path.to_str().map_or_else(|| path.to_owned(), |text| replaced(text, target));
+        match self {
+            Self::OciDirectory(path) => Self::OciDirectory(expanded(path)),
+            Self::OciArchive(path) => Self::OciArchive(expanded(path)),
+            Self::DockerArchive(path) => Self::DockerArchive(expanded(path)),
+            Self::Directory(path) => Self::Directory(expanded(path)),
+        }
+    }
+}
+
+fn replaced(text: &str, target: &str) -> PathBuf {
+    text.replace(TARGET_PLACEHOLDER, target).into()
+}
+
+fn check_path(text: &str, kind: &str, path: &str) -> Result<(), DestinationError> {
+    if path.is_empty() {
+        return Err(DestinationError::NoPath { kind: kind.to_owned() });
+    }
+    if path.contains('\0') {
+        return Err(DestinationError::NulInPath { text: text.escape_debug().to_string() });
+    }
+    if path.contains(':') && kind != "dir" {
+        return Err(DestinationError::ColonInPath { text: text.to_owned() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_kinds_give_their_destination() {
+        for (text, expected) in [
+            ("oci:out", Destination::OciDirectory("out".into())),
+            ("oci-archive:a/b.tar", Destination::OciArchive("a/b.tar".into())),
+            ("docker-archive:x", Destination::DockerArchive("x".into())),
+            ("dir:a:b", Destination::Directory("a:b".into())),
+        ] {
+            assert_eq!(Destination::parse(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_destinations_name_the_fix() {
+        for (text, fragment) in [
+            ("out", "expected one of oci:DIR"),
+            ("", "expected one of oci:DIR"),
+            ("tar:out", "docker-archive:FILE"),
+            ("OCI:out", "oci-archive:FILE"),
+            ("docker://registry/web", "yet"),
+            ("oci:", "needs a path"),
+            ("oci:out:web", "leave it out"),
+            ("dir:a\0b", "NUL"),
+        ] {
+            let message = Destination::parse(text).map_err(|error| error.to_string());
+            assert!(matches!(&message, Err(m) if m.contains(fragment)), "{text:?}: {message:?}");
+        }
+    }
+
+    #[test]
+    fn target_replaces_every_placeholder() {
+        let destination = Destination::OciArchive("out/{target}/{target}.tar".into());
+        assert!(destination.has_target_placeholder());
+        assert_eq!(destination.for_target("web"), Destination::OciArchive("out/web/web.tar".into()));
+        assert!(!destination.for_target("web").has_target_placeholder());
+    }
+}

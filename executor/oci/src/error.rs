@@ -1,0 +1,110 @@
+//! What can go wrong while an image is written.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sinter_graph::ErrorClass;
+use sinter_graph::digest::LayerDigest;
+
+use crate::layer_source::LayerError;
+
+/// An image that could not be written. What stood at the destination before still stands there.
+#[derive(Debug, thiserror::Error)]
+pub enum OciError {
+    /// The directory holds files of somebody else.
+    #[error(
+        "{} is not empty and is no OCI layout (it has no file `oci-layout`): name an empty or a new directory",
+        directory.display()
+    )]
+    NotALayout {
+        /// The directory of the destination.
+        directory: PathBuf,
+    },
+    /// The layout has a version this program does not know.
+    #[error(
+        "{} is an OCI layout of version {version}, and sinter writes version 1.0.0: name another directory",
+        directory.display()
+    )]
+    LayoutVersion {
+        /// The directory of the destination.
+        directory: PathBuf,
+        /// What its `oci-layout` says, made printable.
+        version: String,
+    },
+    /// The layout's index cannot be understood, so nothing can be added to it.
+    #[error("{} is no OCI index: {reason}; remove the directory or name another", file.display())]
+    BadIndex {
+        /// The index file.
+        file: PathBuf,
+        /// Which rule it breaks.
+        reason: String,
+    },
+    /// The destination of an archive exists and is a directory, a device or a pipe.
+    #[error("{} exists and is no regular file: an archive replaces its file in one step, so name a file", file.display())]
+    NotAFile {
+        /// The file of the destination.
+        file: PathBuf,
+    },
+    /// The disk is full, or a quota is used up.
+    #[error("no space left while writing {}: free some, or name a destination on another disk", path.display())]
+    NoSpace {
+        /// The file that was being written.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb: `create`, `read`, `write`, `rename`.
+        operation: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The store could not give a layer.
+    #[error("layer {layer} cannot be read from the store: {source}")]
+    Layer {
+        /// Which layer.
+        layer: LayerDigest,
+        /// What the store said.
+        source: LayerError,
+    },
+    /// The store gave a layer of another length than the manifest says.
+    #[error("layer {layer} has {found} bytes, and the manifest says {expected}; please report this bug")]
+    LayerSize {
+        /// Which layer.
+        layer: LayerDigest,
+        /// Bytes according to the manifest.
+        expected: u64,
+        /// Bytes that came.
+        found: u64,
+    },
+    /// The destination wants files, not an image.
+    #[error("dir:{} takes the files of a target, not an image; please report this bug", path.display())]
+    TreeDestination {
+        /// The directory of the destination.
+        path: PathBuf,
+    },
+}
+
+impl OciError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::NotALayout { .. } | Self::LayoutVersion { .. } | Self::NotAFile { .. } => ErrorClass::User,
+            Self::BadIndex { .. } | Self::NoSpace { .. } | Self::Io { .. } => ErrorClass::Environment,
+            Self::Layer { source, .. } => source.class,
+            Self::LayerSize { .. } | Self::TreeDestination { .. } => ErrorClass::Internal,
+        }
+    }
+
+    /// Makes an error of a failed `operation` on `path`.
+    pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { path },
+            _ => Self::Io { operation, path, source },
+        }
+    }
+}

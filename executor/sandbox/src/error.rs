@@ -1,0 +1,311 @@
+//! What can go wrong with a sandbox, in words that name what the machine lacks and the smallest change that helps.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use sinter_graph::ErrorClass;
+
+use crate::blocker::Blocker;
+
+/// Why a script could not be run. That the script itself failed is not an error but an [`Exit`](crate::Exit).
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// A field of the job is unusable.
+    #[error("the sandbox job is not valid: {field}: {reason}")]
+    InvalidJob {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The kernel refused the namespaces.
+    #[error("cannot make the namespaces of a sandbox ({source}): {blocker}")]
+    Namespaces {
+        /// What stands in the way.
+        blocker: Blocker,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The 65,536 ids could not be mapped into the sandbox's user namespace.
+    #[error(
+        "cannot map 65536 user and group ids into a sandbox ({source}): this process must be root, or own a range of \
+             ids; inside a container, start the container with at least 65536 ids"
+    )]
+    MapIds {
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The user has no range of subordinate ids.
+    #[error(
+        "user {user} has {found} subordinate ids in {file}, a sandbox needs {needed}: as root, run \
+             `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}` (any free range will do)"
+    )]
+    NoIdRange {
+        /// Name or number of the user.
+        user: String,
+        /// The file that was read.
+        file: &'static str,
+        /// How many ids it gives this user.
+        found: u64,
+        /// How many are needed.
+        needed: u64,
+    },
+    /// `newuidmap` is not there.
+    #[error(
+        "{program} was not found: as root, install the package uidmap (in some distributions shadow-utils or shadow)"
+    )]
+    NoIdMapper {
+        /// `newuidmap` or `newgidmap`.
+        program: &'static str,
+    },
+    /// `newuidmap` refused.
+    #[error(
+        "{program} failed: {reason}; check that it is setuid root and that /etc/subuid and /etc/subgid name this user"
+    )]
+    IdMapperFailed {
+        /// `newuidmap` or `newgidmap`.
+        program: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// A new user namespace was asked for in a process with several threads.
+    #[error("a user namespace can only be entered by a process with a single thread")]
+    Threads,
+    /// The root file system could not be stacked.
+    #[error("cannot mount the layers of a sandbox with overlayfs ({source}): {blocker}")]
+    Overlay {
+        /// What stands in the way.
+        blocker: Blocker,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A directory that the job names could not be opened.
+    #[error("cannot open the directory {} of a sandbox: {source}", path.display())]
+    Directory {
+        /// Which directory.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A fresh `/proc` was refused.
+    #[error(
+        "cannot mount /proc in a sandbox ({source}): a container engine that hides parts of its own /proc forbids it; \
+             start the outer container with an unmasked /proc (for instance `--security-opt unmask=ALL`, or \
+             `procMount: Unmasked` with `hostUsers: false`)"
+    )]
+    Proc {
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// What a sandbox mounts on is no directory in the tree.
+    #[error(
+        "{path} is not a directory in this tree ({source}), but a sandbox has to mount its own {path} there: make it \
+             a directory or delete it in the layer that adds it"
+    )]
+    MountPoint {
+        /// One of [`MOUNT_POINTS`](crate::MOUNT_POINTS).
+        path: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The working directory is not there.
+    #[error("cannot enter the working directory {}: {source}", path.display())]
+    Workdir {
+        /// The directory as the job names it.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The program that interprets the script is not in the tree.
+    #[error(
+        "`{name}`, which is to run the script, was not found in the tree (PATH is {path}): add the package that holds \
+             it to what the step stands on, or name another program with `shell`"
+    )]
+    InterpreterMissing {
+        /// The program as the job names it.
+        name: String,
+        /// Where it was looked for.
+        path: String,
+    },
+    /// The program that interprets the script is there, but the kernel does not start it.
+    #[error("`{name}`, which is to run the script, cannot be started ({source}): {reason}")]
+    InterpreterBroken {
+        /// The program as the job names it.
+        name: String,
+        /// The usual cause.
+        reason: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// Another part of the set-up was refused.
+    #[error("cannot set up a sandbox: {stage}: {source}")]
+    Setup {
+        /// Which part.
+        stage: Stage,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The sandbox's first process was killed from outside, and all others with it.
+    #[error(
+        "the first process of the sandbox was killed by signal {signal}: if the machine ran out of memory, run fewer \
+             steps at a time (--jobs)"
+    )]
+    Killed {
+        /// The signal.
+        signal: i32,
+    },
+    /// The sandbox's first process ended without saying how the script ended.
+    #[error("the first process of the sandbox ended with status {status} and no report; please report this as a bug")]
+    NoReport {
+        /// Its exit status.
+        status: i32,
+    },
+}
+
+impl SandboxError {
+    /// Whose fault this is.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::InvalidJob { .. } | Self::Threads | Self::NoReport { .. } => ErrorClass::Internal,
+            Self::MountPoint { .. }
+            | Self::Workdir { .. }
+            | Self::InterpreterMissing { .. }
+            | Self::InterpreterBroken { .. } => ErrorClass::User,
+            Self::Namespaces { .. }
+            | Self::MapIds { .. }
+            | Self::NoIdRange { .. }
+            | Self::NoIdMapper { .. }
+            | Self::IdMapperFailed { .. }
+            | Self::Overlay { .. }
+            | Self::Directory { .. }
+            | Self::Proc { .. }
+            | Self::Setup { .. }
+            | Self::Killed { .. } => ErrorClass::Environment,
+        }
+    }
+}
+
+/// A part of setting a sandbox up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stage {
+    /// Making pipes and reading what the machine offers.
+    Prepare,
+    /// Making the first process a session of its own that dies with its parent.
+    Session,
+    /// Becoming root of the new user namespace.
+    Identity,
+    /// Detaching the mounts from the machine's.
+    Private,
+    /// Opening the directories of the job.
+    Directory,
+    /// Mounting the overlay.
+    Overlay,
+    /// Entering the new root.
+    Pivot,
+    /// Checking what is mounted on.
+    MountPoint,
+    /// Mounting `/proc`.
+    Proc,
+    /// Hiding the parts of `/proc` that belong to the machine.
+    Mask,
+    /// Making `/dev`.
+    Devices,
+    /// Mounting `/tmp`, `/sys` and `/sinter`.
+    Temporary,
+    /// Leaving the machine's root.
+    Detach,
+    /// Setting the host name.
+    HostName,
+    /// Bringing the loopback interface up.
+    Loopback,
+    /// Writing the script.
+    Script,
+    /// Starting the script's process.
+    Fork,
+    /// Watching the script's process.
+    Watch,
+    /// Setting resource limits.
+    Limits,
+    /// Entering the working directory.
+    Workdir,
+    /// Dropping capabilities.
+    Capabilities,
+    /// Becoming the step's user.
+    User,
+    /// Installing the system call filter.
+    Filter,
+    /// Starting the interpreter, which was found.
+    Execute,
+    /// Looking for the interpreter.
+    Interpreter,
+}
+
+impl Stage {
+    const ALL: [(Self, &'static str); 25] = [
+        (Self::Prepare, "preparing"),
+        (Self::Session, "starting the first process"),
+        (Self::Identity, "becoming root of the user namespace"),
+        (Self::Private, "detaching the mounts"),
+        (Self::Directory, "opening a directory"),
+        (Self::Overlay, "mounting the overlay"),
+        (Self::Pivot, "entering the new root"),
+        (Self::MountPoint, "checking the mount points"),
+        (Self::Proc, "mounting /proc"),
+        (Self::Mask, "hiding the machine's part of /proc"),
+        (Self::Devices, "making /dev"),
+        (Self::Temporary, "mounting /tmp, /sys and /sinter"),
+        (Self::Detach, "leaving the machine's root"),
+        (Self::HostName, "setting the host name"),
+        (Self::Loopback, "bringing the loopback interface up"),
+        (Self::Script, "writing the script"),
+        (Self::Fork, "starting the script's process"),
+        (Self::Watch, "watching the script's process"),
+        (Self::Limits, "setting resource limits"),
+        (Self::Workdir, "entering the working directory"),
+        (Self::Capabilities, "dropping capabilities"),
+        (Self::User, "becoming the step's user"),
+        (Self::Filter, "installing the system call filter"),
+        (Self::Execute, "starting the interpreter"),
+        (Self::Interpreter, "looking for the interpreter"),
+    ];
+
+    /// The stage with this number, as [`Stage::number`] gives it.
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().map(|(stage, _)| stage).find(|stage| stage.number() == number)
+    }
+
+    pub(crate) fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Self::ALL.into_iter().find(|(stage, _)| stage == self).map_or(Ok(()), |(_, text)| f.write_str(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_survives_its_number() {
+        for (index, (stage, text)) in Stage::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(stage.number()), index, "{stage:?} is out of order");
+            assert_eq!(Stage::from_number(stage.number()), Some(stage));
+            assert_eq!(stage.to_string(), text);
+        }
+        assert_eq!(Stage::from_number(Stage::ALL.len() as u8), None);
+    }
+
+    #[test]
+    fn missing_range_names_the_command() {
+        let error = SandboxError::NoIdRange { user: "ada".to_owned(), file: "/etc/subuid", found: 0, needed: 65_535 };
+        assert!(error.to_string().contains("usermod --add-subuids 100000-165535"), "{error}");
+        assert_eq!(error.class(), ErrorClass::Environment);
+    }
+}

@@ -1,0 +1,248 @@
+//! One build from start to end.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sinter_graph::config::Configuration;
+use sinter_graph::derivation::{Derivation, Graph, InputId, Item, Merge, Node, NodeId, TargetValue};
+use sinter_graph::digest::BlobDigest;
+use sinter_graph::inherit::Configurations;
+use sinter_graph::lock::Lock;
+use sinter_graph::platform::Platform;
+use sinter_oci::Destination;
+use sinter_source::debian::{Debian, MirrorConfig, MirrorError};
+use sinter_source::directory::WorkTree;
+use sinter_store::Store;
+
+use crate::context::{Context, Records, Trees};
+use crate::error::BuildError;
+use crate::events::{Event, Listener};
+use crate::keys::{DefinitionKeys, KeyInputs};
+use crate::needed::Needed;
+use crate::output;
+use crate::pins::{self, LockFile, Locking};
+use crate::record::Outcome;
+use crate::runner::{RunnerProgram, Running};
+use crate::schedule::{Counters, realise_all};
+use crate::sources::Sources;
+
+/// What is to be built, and how.
+pub struct Request {
+    /// What evaluation yielded.
+    pub graph: Graph,
+    /// Names of targets; each is in the graph.
+    pub targets: Vec<String>,
+    /// Where results are written.
+    pub destinations: Vec<Destination>,
+    /// The platform of the evaluation.
+    pub platform: Platform,
+    /// Where sources come from.
+    pub work_tree: WorkTree,
+    /// The lock file.
+    pub lock: PathBuf,
+    /// What may happen to the lock.
+    pub locking: Locking,
+    /// Whether no socket may be opened.
+    pub offline: bool,
+    /// Where packages come from.
+    pub mirrors: Result<MirrorConfig, MirrorError>,
+    /// The store's directory.
+    pub store: PathBuf,
+    /// How many steps run at once; at least 1.
+    pub jobs: usize,
+    /// How runners are started.
+    pub runner: RunnerProgram,
+}
+
+/// What a build gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The asked targets in order.
+    pub targets: Vec<TargetReport>,
+    /// The last line.
+    pub summary: Summary,
+}
+
+/// What a target is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetReport {
+    /// Its name.
+    pub name: String,
+    /// For an image the digest of its manifest; for a tree or files, SHA-256 of the list of layers.
+    pub digest: BlobDigest,
+}
+
+/// How much of a build was work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Steps that the asked targets need.
+    pub steps: usize,
+    /// Those that ran.
+    pub ran: usize,
+    /// The time it all took.
+    pub elapsed: Duration,
+}
+
+impl Summary {
+    /// Steps whose result was in the store.
+    #[must_use]
+    pub fn local_hits(&self) -> usize {
+        self.steps.saturating_sub(self.ran)
+    }
+}
+
+/// Builds `request`.
+///
+/// # Errors
+/// If anything the targets need cannot be had or made, or if a destination cannot be written. Nothing is written to a
+/// destination unless every target succeeded.
+pub fn build(mut request: Request, listener: Arc<dyn Listener>) -> Result<Report, Arc<BuildError>> {
+    let started = Instant::now();
+    let roots = roots(&mut request);
+    let store = Store::open(&request.store).map_err(BuildError::from)?;
+    let counters = Arc::new(Counters::default());
+    let destinations = std::mem::take(&mut request.destinations);
+    let (context, steps) = prepare(request, &roots, store, listener)?;
+    let context = Arc::new(context);
+    let nodes: Vec<NodeId> = roots.iter().map(|(_, node)| *node).collect();
+    let outcomes = realise_all(&context, &nodes, &counters);
+    // What was made is worth keeping also when something else failed.
+    let settled = context.store.settle();
+    let outcomes = outcomes?;
+    settled.map_err(BuildError::from)?;
+    output::write_all(&context, &roots, &outcomes, &destinations)?;
+    let targets =
+        roots.iter().map(|(name, node)| TargetReport { name: name.clone(), digest: digest(&outcomes[node]) }).collect();
+    Ok(Report { targets, summary: Summary { steps, ran: counters.ran(), elapsed: started.elapsed() } })
+}
+
+/// The asked targets as nodes. Files become a tree of their own: they land on nothing.
+fn roots(request: &mut Request) -> Vec<(String, NodeId)> {
+    let mut roots = Vec::new();
+    for name in std::mem::take(&mut request.targets) {
+        let Some(target) = request.graph.targets.iter().find(|target| target.name == name) else { continue };
+        let node = match target.value.clone() {
+            TargetValue::Node(node) => node,
+            TargetValue::Files(files) => request.graph.add(Node {
+                name: name.clone(),
+                derivation: Derivation::Merge(Merge { items: vec![Item::Files(files)], workdir: None }),
+            }),
+        };
+        roots.push((name, node));
+    }
+    roots
+}
+
+/// Everything that is known before anything runs: pins, sources, configurations, keys. Gives the number of steps too.
+fn prepare(
+    request: Request,
+    roots: &[(String, NodeId)],
+    store: Store,
+    listener: Arc<dyn Listener>,
+) -> Result<(Context, usize), BuildError> {
+    let values: Vec<TargetValue> = roots.iter().map(|(_, node)| TargetValue::Node(*node)).collect();
+    let needed = Needed::by(&request.graph, &values);
+    let configurations = Configurations::of(&request.graph);
+    let image_configurations = image_configurations(&request.graph, &needed, &configurations)?;
+    let sources = Sources::load(&request.graph, &needed, &request.work_tree, &store)?;
+    let pins = pinned(&request, &needed, &store, &listener)?;
+    let inputs = KeyInputs {
+        graph: &request.graph,
+        sources: &sources,
+        pins: &pins,
+        platform: &request.platform,
+        image_configurations: &image_configurations,
+    };
+    let keys = DefinitionKeys::of(&inputs, &needed.nodes);
+    let is_step = |node: &&NodeId| matches!(request.graph.node(**node).derivation, Derivation::Step(_));
+    let steps = needed.nodes.iter().filter(is_step).count();
+    let context = Context {
+        graph: request.graph,
+        configurations,
+        image_configurations,
+        keys,
+        sources,
+        pins,
+        platform: request.platform,
+        records: Records::new(store.clone()),
+        store,
+        trees: Trees::default(),
+        listener,
+        running: Running::default(),
+        runner: request.runner,
+        mirrors: request.mirrors,
+        offline: request.offline,
+        jobs: request.jobs.max(1),
+    };
+    Ok((context, steps))
+}
+
+fn pinned(
+    request: &Request,
+    needed: &Needed,
+    store: &Store,
+    listener: &Arc<dyn Listener>,
+) -> Result<pins::Pins, BuildError> {
+    let file = LockFile::read(&request.lock)?;
+    let progress = |progress| listener.on(Event::Packages(progress));
+    let debian = Debian::new(store.clone(), request.mirrors.clone(), request.offline, &progress);
+    let architecture = request.platform.architecture();
+    let resolved =
+        pins::resolve(&request.graph, &needed.inputs, &file, request.locking, architecture, &debian)?;
+    if !resolved.added.is_empty() {
+        listener.on(Event::LockWritten { path: file.path, added: resolved.added });
+    }
+    Ok(resolved.pins)
+}
+
+/// Which inputs are to be pinned, and how.
+pub struct LockRequest<'a> {
+    /// What evaluation yielded: all its inputs are meant.
+    pub graph: &'a Graph,
+    /// The lock as it is.
+    pub file: &'a LockFile,
+    /// What may happen to it.
+    pub locking: Locking,
+    /// The platform pins are wanted for.
+    pub platform: &'a Platform,
+    /// The store's directory.
+    pub store: &'a Path,
+    /// Where packages come from.
+    pub mirrors: Result<MirrorConfig, MirrorError>,
+    /// Whether no socket may be opened.
+    pub offline: bool,
+}
+
+/// Pins every input of a file without building anything; gives the complete lock.
+///
+/// # Errors
+/// If an input cannot be resolved, or the lock not written.
+pub fn lock(request: LockRequest<'_>, listener: &dyn Listener) -> Result<Lock, BuildError> {
+    let store = Store::open(request.store)?;
+    let progress = |progress| listener.on(Event::Packages(progress));
+    let debian = Debian::new(store, request.mirrors, request.offline, &progress);
+    let all = (0..request.graph.inputs.len()).filter_map(|index| u32::try_from(index).ok().map(InputId)).collect();
+    let architecture = request.platform.architecture();
+    let resolved = pins::resolve(request.graph, &all, request.file, request.locking, architecture, &debian)?;
+    Ok(resolved.lock)
+}
+
+fn image_configurations(
+    graph: &Graph,
+    needed: &Needed,
+    configurations: &Configurations,
+) -> Result<BTreeMap<NodeId, Configuration>, BuildError> {
+    let mut known = BTreeMap::new();
+    for &node in &needed.nodes {
+        if matches!(graph.node(node).derivation, Derivation::Image(_)) {
+            known.insert(node, configurations.of_node(node)?);
+        }
+    }
+    Ok(known)
+}
+
+fn digest(outcome: &Outcome) -> BlobDigest {
+    outcome.image.map_or_else(|| BlobDigest::of(&outcome.encode()), |image| image.manifest)
+}

@@ -1,0 +1,322 @@
+//! What can go wrong in a build, and whose fault it is.
+
+use std::path::PathBuf;
+
+use sinter_graph::ErrorClass;
+use sinter_graph::derivation::{InputId, NodeId};
+use sinter_graph::inherit::ConfigurationClash;
+use sinter_graph::lock::LockError;
+use sinter_source::debian::DebianError;
+use sinter_source::directory::DirectoryError;
+use sinter_store::StoreError;
+
+use crate::runner::Ending;
+
+/// A build that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The lock file cannot be read.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    LockUnreadable {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The lock file cannot be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    LockUnwritable {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The lock file is broken or from another version.
+    #[error("{path}: {source}", path = path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LockError,
+    },
+    /// The lock lacks pins and may not be written.
+    #[error("{path} does not pin everything that is asked for, and --locked forbids adding to it", path = path.display())]
+    LockDrift {
+        /// The lock file.
+        path: PathBuf,
+        /// What would change, a line each.
+        diff: Vec<String>,
+    },
+    /// An input was resolved and still has no pin.
+    #[error("input `{input}` could not be pinned for this machine's architecture")]
+    Unresolved {
+        /// The input.
+        input: String,
+    },
+    /// Debian packages could not be resolved, fetched or unpacked.
+    #[error("{}{source}", input.as_ref().map(|input| format!("input `{input}`: ")).unwrap_or_default())]
+    Debian {
+        /// The input that asked, if it is one alone.
+        input: Option<String>,
+        /// What went wrong.
+        source: Box<DebianError>,
+    },
+    /// A directory of the work tree could not be listed or read.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A directory or file of a workspace cannot be used.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Files could not be copied into the store.
+    #[error(transparent)]
+    View(#[from] sinter_store::ViewError),
+    /// A tree could not be written to a directory.
+    #[error(transparent)]
+    Export(#[from] sinter_store::ExportError),
+    /// A pattern matches no file of a source or tree.
+    #[error("the pattern `{pattern}` matches nothing in {place}")]
+    NoMatch {
+        /// The derivation that selects; `None`: a target that is a selection.
+        node: Option<NodeId>,
+        /// The pattern.
+        pattern: String,
+        /// Where it was looked for, for people.
+        place: String,
+        /// The nearest thing there is.
+        suggestion: Option<String>,
+    },
+    /// A pattern is malformed.
+    #[error("the pattern `{pattern}` is malformed: {reason}")]
+    BadPattern {
+        /// The derivation that selects.
+        node: Option<NodeId>,
+        /// The pattern.
+        pattern: String,
+        /// Which rule it breaks.
+        reason: String,
+    },
+    /// Files cannot be placed where they should land.
+    #[error("`{name}`: {source}")]
+    Placement {
+        /// The derivation that places them.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// What is in the way.
+        source: crate::placement::PlacementError,
+    },
+    /// Trees cannot be merged.
+    #[error("`{name}`: {source}")]
+    Merge {
+        /// The merge.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// What clashes.
+        source: crate::merge::MergeError,
+    },
+    /// Two trees carry different configurations.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationClash),
+    /// A user name is not known in the tree.
+    #[error("`{name}` runs as user `{user}`, but the tree's /etc/passwd does not know that name")]
+    NoSuchUser {
+        /// The step or image.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// The user.
+        user: String,
+    },
+    /// The sandbox could not be made.
+    #[error("`{name}`: {message}")]
+    Sandbox {
+        /// The step.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// Why, and the next step.
+        message: String,
+        /// Whose fault it is.
+        class: ErrorClass,
+    },
+    /// A script failed.
+    #[error("step `{}` {}", .0.name, .0.ending)]
+    Step(Box<StepFailure>),
+    /// What a script wrote cannot become a layer.
+    #[error("`{name}`: {source}")]
+    Capture {
+        /// The step.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: sinter_store::CaptureError,
+    },
+    /// `keep` names paths the script did not write.
+    #[error("`{name}`: `keep` names `{pattern}`, but the script wrote nothing that matches it")]
+    NothingKept {
+        /// The step.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// The pattern.
+        pattern: String,
+    },
+    /// An image says something that its tree contradicts.
+    #[error("image `{name}`: {problem}")]
+    Assembly {
+        /// The image.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// What does not fit, and the next step.
+        problem: String,
+    },
+    /// A result could not be written.
+    #[error(transparent)]
+    Output(#[from] sinter_oci::OciError),
+    /// A destination cannot take what the target is.
+    #[error("target `{target}` is no image, and {destination} takes images only: write it with -o dir:DIR")]
+    NotAnImage {
+        /// The target.
+        target: String,
+        /// The destination.
+        destination: String,
+    },
+    /// A program or thread could not be started.
+    #[error("cannot start threads: {source}")]
+    Runtime {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The runner process could not be started or died.
+    #[error("`{name}`: cannot run the sandbox process: {source}")]
+    Runner {
+        /// The step.
+        name: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something that was counted on is gone or contradicts; the build starts over without it.
+    #[error("{reason}")]
+    Revoked {
+        /// Why.
+        reason: String,
+    },
+    /// Another part of the build failed first.
+    #[error("stopped because another step failed")]
+    Stopped,
+    /// A bug: work panicked.
+    #[error("sinter itself failed: {reason}")]
+    Panicked {
+        /// What the panic said.
+        reason: String,
+    },
+    /// A bug: the build never came to rest.
+    #[error("sinter itself failed: results kept contradicting each other")]
+    Unsettled,
+}
+
+/// How a script failed, with what helps to mend it.
+#[derive(Debug, Clone)]
+pub struct StepFailure {
+    /// The step.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub ending: Ending,
+    /// Seconds it was allowed, if that was the reason.
+    pub timeout_seconds: Option<u64>,
+    /// The line of the script that failed, from 1, if known.
+    pub line: Option<u32>,
+    /// The last lines of output.
+    pub tail: Vec<String>,
+    /// Where the whole output is.
+    pub log: PathBuf,
+    /// Files that it seems to have looked for, and that it did not declare.
+    pub undeclared: Vec<Undeclared>,
+}
+
+/// A file of a source that a failing step asked for without declaring it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undeclared {
+    /// The source it is in.
+    pub input: InputId,
+    /// The name of that source.
+    pub input_name: String,
+    /// The file, relative to the source.
+    pub path: String,
+    /// The line of the script that names it, from 1.
+    pub line: Option<u32>,
+}
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with {code}"),
+            Self::Signal(signal) => write!(f, "was killed by signal {signal}{}", signal_name(*signal)),
+            Self::TimedOut => f.write_str("ran longer than its `timeout` and was killed"),
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL; out of memory?)",
+        11 => " (SIGSEGV)",
+        13 => " (SIGPIPE)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}
+
+impl BuildError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::LockUnreadable { .. }
+            | Self::LockUnwritable { .. }
+            | Self::Io { .. }
+            | Self::Runtime { .. }
+            | Self::Runner { .. } => ErrorClass::Environment,
+            Self::Lock { source, .. } => source.class(),
+            Self::LockDrift { .. } => ErrorClass::Lock,
+            Self::Debian { source, .. } => source.class(),
+            Self::Directory(source) => source.class(),
+            Self::Store(source) => source.class(),
+            Self::View(source) => source.class(),
+            Self::Export(source) => source.class(),
+            Self::Placement { source, .. } => source.class(),
+            Self::Output(source) => source.class(),
+            Self::Sandbox { class, .. } => *class,
+            Self::Capture { source, .. } => source.class(),
+            Self::Step(_) => ErrorClass::Step,
+            Self::Unresolved { .. }
+            | Self::NoMatch { .. }
+            | Self::BadPattern { .. }
+            | Self::Merge { .. }
+            | Self::Configuration(_)
+            | Self::NoSuchUser { .. }
+            | Self::NothingKept { .. }
+            | Self::Assembly { .. }
+            | Self::NotAnImage { .. } => ErrorClass::User,
+            Self::Stopped => ErrorClass::Step,
+            Self::Revoked { .. } | Self::Panicked { .. } | Self::Unsettled => ErrorClass::Internal,
+        }
+    }
+}

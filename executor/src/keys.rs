@@ -1,0 +1,173 @@
+//! Definition keys: a name for each derivation that is known before anything runs.
+//!
+//! A definition key covers the derivation's own fields, the definition keys of what it is derived from, and the content
+//! of its pins and sources. Names, limits and destinations are in no key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sinter_graph::config::Configuration;
+use sinter_graph::derivation::{Derivation, Files, Graph, Image, Item, Merge, NodeId, Step, Unpack};
+use sinter_graph::digest::DefinitionKey;
+use sinter_graph::encode::Encoder;
+use sinter_graph::pattern::Patterns;
+use sinter_graph::platform::Platform;
+use sinter_graph::{EPOCH, SEMANTICS};
+
+use crate::pins::Pins;
+use crate::sources::Sources;
+
+/// What keys are made from beside the graph.
+pub(crate) struct KeyInputs<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) sources: &'a Sources,
+    pub(crate) pins: &'a Pins,
+    pub(crate) platform: &'a Platform,
+    /// The complete configuration of every needed image.
+    pub(crate) image_configurations: &'a BTreeMap<NodeId, Configuration>,
+}
+
+/// The definition key of each needed derivation.
+#[derive(Debug)]
+pub(crate) struct DefinitionKeys(BTreeMap<NodeId, DefinitionKey>);
+
+impl DefinitionKeys {
+    /// Works out the keys of `needed`, which is closed under "is derived from".
+    pub(crate) fn of(inputs: &KeyInputs<'_>, needed: &BTreeSet<NodeId>) -> Self {
+        let mut keys = Self(BTreeMap::new());
+        // Ids are topologically ordered, so what a node is derived from has its key already.
+        for &id in needed {
+            let key = keys.derive(inputs, id);
+            keys.0.insert(id, key);
+        }
+        keys
+    }
+
+    /// The key of a needed derivation.
+    pub(crate) fn get(&self, id: NodeId) -> DefinitionKey {
+        self.0[&id]
+    }
+
+    fn derive(&self, inputs: &KeyInputs<'_>, id: NodeId) -> DefinitionKey {
+        let encoder = match &inputs.graph.node(id).derivation {
+            Derivation::Unpack(unpack) => encode_unpack(inputs, unpack),
+            Derivation::Step(step) => self.encode_step(inputs, step),
+            Derivation::Merge(merge) => self.encode_merge(inputs, merge),
+            Derivation::Image(image) => self.encode_image(inputs, image, &inputs.image_configurations[&id]),
+        };
+        DefinitionKey::from_bytes(encoder.hash())
+    }
+
+    fn encode_step(&self, inputs: &KeyInputs<'_>, step: &Step) -> Encoder {
+        let mut e = begin("step-definition");
+        e.field("platform").text(&step.platform.as_ref().unwrap_or(inputs.platform).to_string());
+        self.encode_node(&mut e, "from", step.from);
+        if !step.files.is_empty() {
+            e.field("files").list(step.files.iter(), |e, files| self.encode_files(e, inputs, files));
+        }
+        e.field("script").text(&step.script.text);
+        e.texts_field("interpreter", step.script.interpreter.iter().map(String::as_str));
+        encode_map(&mut e, "env", &step.env);
+        e.texts_field("path", step.path.iter().map(String::as_str));
+        e.optional_text_field("user", step.user.as_deref());
+        e.optional_text_field("workdir", step.workdir.as_deref());
+        if let Some(keep) = &step.keep {
+            keep.encode("keep", &mut e);
+        }
+        if step.drop != Patterns::default() {
+            step.drop.encode("drop", &mut e);
+        }
+        e
+    }
+
+    fn encode_merge(&self, inputs: &KeyInputs<'_>, merge: &Merge) -> Encoder {
+        let mut e = begin("merge");
+        e.field("items").list(merge.items.iter(), |e, item| match item {
+            Item::Tree(tree) => self.encode_node(e, "tree", Some(*tree)),
+            Item::Files(files) => {
+                e.field("files");
+                self.encode_files(e, inputs, files);
+            }
+        });
+        e.optional_text_field("workdir", merge.workdir.as_deref());
+        e
+    }
+
+    fn encode_image(&self, inputs: &KeyInputs<'_>, image: &Image, configuration: &Configuration) -> Encoder {
+        let mut e = begin("image");
+        e.field("platform").text(&inputs.platform.to_string());
+        self.encode_node(&mut e, "tree", image.tree);
+        e.field("configuration");
+        configuration.encode(&mut e);
+        e
+    }
+
+    fn encode_node(&self, e: &mut Encoder, field: &str, id: Option<NodeId>) {
+        if let Some(id) = id {
+            e.field(field).bytes(self.get(id).as_bytes());
+        }
+    }
+
+    fn encode_files(&self, e: &mut Encoder, inputs: &KeyInputs<'_>, files: &Files) {
+        match files {
+            Files::Source { input, patterns } => inputs.sources.encode(e, *input, patterns),
+            Files::Tree { tree, patterns } => {
+                self.encode_node(e, "tree", Some(*tree));
+                patterns.encode("patterns", e);
+            }
+            Files::Literal { path, text, mode } => {
+                e.field("literal").text(path).text(text);
+                encode_mode(e, *mode);
+            }
+            Files::Place { what, to, mode, owner } => {
+                e.field("place");
+                self.encode_files(e, inputs, what);
+                e.field("to").text(to);
+                encode_mode(e, *mode);
+                e.optional_text_field("owner", owner.as_deref());
+            }
+            Files::Sub { what, directory } => {
+                e.field("sub");
+                self.encode_files(e, inputs, what);
+                e.field("directory").text(directory);
+            }
+            Files::Narrow { what, patterns } => {
+                e.field("narrow");
+                self.encode_files(e, inputs, what);
+                patterns.encode("patterns", e);
+            }
+        }
+    }
+}
+
+fn begin(domain: &str) -> Encoder {
+    let mut e = Encoder::new(domain);
+    e.field("semantics").integer(u64::from(SEMANTICS)).integer(EPOCH.unsigned_abs());
+    e
+}
+
+fn encode_unpack(inputs: &KeyInputs<'_>, unpack: &Unpack) -> Encoder {
+    let mut e = begin("unpack");
+    let packages = inputs.pins.packages(unpack);
+    e.field("packages").list(packages.iter(), |e, package| {
+        e.text(&package.name).text(&package.version).text(&package.architecture).bytes(package.sha256.as_bytes());
+    });
+    if unpack.system {
+        // The suite decides which compatibility links a system starts with.
+        e.field("system").text(inputs.pins.suite(unpack));
+    }
+    e
+}
+
+fn encode_map(e: &mut Encoder, field: &str, map: &BTreeMap<String, String>) {
+    if !map.is_empty() {
+        e.field(field).list(map.iter(), |e, (name, value)| {
+            e.text(name).text(value);
+        });
+    }
+}
+
+fn encode_mode(e: &mut Encoder, mode: Option<u32>) {
+    if let Some(mode) = mode {
+        e.field("mode").integer(u64::from(mode));
+    }
+}

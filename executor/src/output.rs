@@ -1,0 +1,83 @@
+//! Writing the results of a build where the user wants them.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
+
+use sinter_graph::derivation::NodeId;
+use sinter_graph::digest::LayerDigest;
+use sinter_oci::{AssembledImage, Destination, LayerDescriptor, LayerError, LayerSource};
+use sinter_store::Store;
+
+use crate::context::Context;
+use crate::error::BuildError;
+use crate::events::Event;
+use crate::record::{ImageBlobs, Outcome};
+
+/// Writes every target to every destination. That all can be written is checked before the first is.
+///
+/// # Errors
+/// If a destination takes images only and a target is none, or if writing fails.
+pub(crate) fn write_all(
+    context: &Context,
+    roots: &[(String, NodeId)],
+    outcomes: &BTreeMap<NodeId, Arc<Outcome>>,
+    destinations: &[Destination],
+) -> Result<(), BuildError> {
+    for (name, node) in roots {
+        let is_image = outcomes[node].image.is_some();
+        for destination in destinations {
+            if !is_image && !matches!(destination, Destination::Directory(_)) {
+                let destination = destination.to_string();
+                return Err(BuildError::NotAnImage { target: name.clone(), destination });
+            }
+        }
+    }
+    for (name, node) in roots {
+        for destination in destinations {
+            write(context, name, &outcomes[node], &destination.for_target(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn write(context: &Context, name: &str, outcome: &Outcome, destination: &Destination) -> Result<(), BuildError> {
+    let changed = match (destination, outcome.image) {
+        (Destination::Directory(directory), _) => {
+            sinter_store::export_tree(&context.store, &outcome.layers, directory)?;
+            true
+        }
+        (_, Some(image)) => {
+            let assembled = assembled(context, outcome, image)?;
+            sinter_oci::write(destination, &assembled, &Layers(&context.store), name)?.changed
+        }
+        // Refused before anything was written.
+        (_, None) => false,
+    };
+    context.listener.on(Event::Written { target: name.to_owned(), destination: destination.to_string(), changed });
+    Ok(())
+}
+
+/// The store as the place where layers come from.
+struct Layers<'a>(&'a Store);
+
+impl LayerSource for Layers<'_> {
+    fn write_layer(&self, layer: &LayerDigest, out: &mut dyn Write) -> Result<(), LayerError> {
+        self.0.write_layer(layer, out).map_err(|error| LayerError { class: error.class(), source: Box::new(error) })
+    }
+}
+
+fn assembled(context: &Context, outcome: &Outcome, image: ImageBlobs) -> Result<AssembledImage, BuildError> {
+    let layers = outcome
+        .layers
+        .iter()
+        .map(|&digest| Ok(LayerDescriptor { digest, size: context.store.layer_size(&digest)? }))
+        .collect::<Result<Vec<_>, BuildError>>()?;
+    Ok(AssembledImage {
+        config: context.store.read_blob(&image.config)?,
+        config_digest: image.config,
+        manifest: context.store.read_blob(&image.manifest)?,
+        manifest_digest: image.manifest,
+        layers,
+    })
+}

@@ -1,0 +1,161 @@
+//! Giving selected files their paths, owners and time.
+//!
+//! Relative paths land in the working directory, absolute ones where they say; links to directories on the way, and
+//! where a directory is placed at its end too, are followed in the tree below. A directory that is there already stays
+//! as it is; what is missing is made with mode 755. A file hides what is below it.
+//!
+//! A file whose owner changes loses its setuid and setgid bits and its capabilities, as chown(2) takes them away: they
+//! were meant for the former owner.
+
+use std::collections::BTreeMap;
+
+use sinter_graph::EPOCH;
+use sinter_graph::digest::FilesDigest;
+use sinter_graph::encode::Encoder;
+use sinter_graph::path::TreePath;
+use sinter_graph::tree::{Entry, Kind, Manifest, Tree};
+
+use super::{ContentSource, Placed, PlacementError, Purpose, Selected, SelectedPath};
+
+/// The number of different times that placed sets have: enough that tools which compare times for equality see a
+/// change, too few to be far in the future.
+const TIMES: u64 = 4096;
+
+/// Places files on a tree. `owner` is the user and group of the step; images ignore it.
+///
+/// # Errors
+/// If two selections place different things at one path, or if links of the tree loop.
+pub fn place(
+    selected: &[Selected],
+    workdir: &TreePath,
+    onto: &Tree,
+    owner: (u32, u32),
+    purpose: Purpose,
+) -> Result<Placed, PlacementError> {
+    let owner = if purpose == Purpose::Step { owner } else { (0, 0) };
+    let looped = || PlacementError::LinkLoop { path: workdir.clone(), origin: "the working directory".to_owned() };
+    let workdir = onto.resolve_directory(workdir).ok_or_else(looped)?;
+    let mut placement = Placement { onto, owner, workdir, purpose, placed: BTreeMap::new() };
+    for item in selected {
+        placement.put(item)?;
+    }
+    placement.finish()
+}
+
+struct Placement<'a> {
+    onto: &'a Tree,
+    owner: (u32, u32),
+    workdir: TreePath,
+    purpose: Purpose,
+    placed: BTreeMap<TreePath, (Entry, &'a Selected)>,
+}
+
+impl<'a> Placement<'a> {
+    fn put(&mut self, selected: &'a Selected) -> Result<(), PlacementError> {
+        let path = self.destination(selected)?;
+        if selected.kind == Kind::Directory && self.onto.is_directory(&path) {
+            return Ok(());
+        }
+        let entry = self.entry(path.clone(), selected);
+        match self.placed.get(&path) {
+            Some((known, first)) if *known != entry => Err(clash(&path, first, selected)),
+            Some(_) => Ok(()),
+            None => {
+                self.placed.insert(path, (entry, selected));
+                Ok(())
+            }
+        }
+    }
+
+    fn destination(&self, selected: &Selected) -> Result<TreePath, PlacementError> {
+        let path = match &selected.path {
+            SelectedPath::Relative(path) => self.workdir.join(path),
+            SelectedPath::Absolute(path) => path.clone(),
+        };
+        let looped = || PlacementError::LinkLoop { path: path.clone(), origin: selected.origin.to_string() };
+        let resolved = self.onto.resolve_parent(&path).ok_or_else(looped)?;
+        match self.onto.resolve(&resolved) {
+            Some(behind_link) if selected.kind == Kind::Directory && self.onto.is_directory(&behind_link) => {
+                Ok(behind_link)
+            }
+            _ => Ok(resolved),
+        }
+    }
+
+    fn entry(&self, path: TreePath, selected: &Selected) -> Entry {
+        let (uid, gid) = selected.owner.unwrap_or(self.owner);
+        let mut entry = Entry {
+            uid,
+            gid,
+            mtime: 0,
+            xattrs: selected.xattrs.clone(),
+            ..Entry::new(path, selected.kind.clone(), selected.mode)
+        };
+        if selected.former_owner.is_some_and(|former| former != (uid, gid)) && entry.kind != Kind::Directory {
+            entry.mode &= 0o1777;
+            entry.xattrs.retain(|name, _| **name != *b"security.capability");
+        }
+        entry
+    }
+
+    fn finish(mut self) -> Result<Placed, PlacementError> {
+        let mut directories: BTreeMap<TreePath, Timed> = BTreeMap::new();
+        for (path, (_, selected)) in &self.placed {
+            for parent in path.ancestors() {
+                if let Some((entry, other)) = self.placed.get(&parent)
+                    && entry.kind != Kind::Directory
+                {
+                    return Err(clash(&parent, other, selected));
+                }
+                directories.entry(parent.clone()).or_insert_with(|| self.directory(parent));
+            }
+        }
+        if self.purpose == Purpose::Step && !self.onto.is_directory(&self.workdir) {
+            for path in std::iter::once(self.workdir.clone()).chain(self.workdir.ancestors()) {
+                directories.entry(path.clone()).or_insert_with(|| self.directory(path));
+            }
+        }
+        let content = self.placed.iter().filter(|(_, (_, selected))| selected.source != ContentSource::Nothing);
+        let content = content.map(|(path, (_, selected))| (path.clone(), selected.source.clone())).collect();
+        let placed = std::mem::take(&mut self.placed).into_values().map(|(entry, _)| Timed { entry, is_new: true });
+        // Of two entries with one path the later one stays: a directory that was selected, not one made as a parent.
+        let manifest = with_common_time(directories.into_values().chain(placed).collect(), self.onto);
+        Ok(Placed { digest: digest(&manifest), manifest, content })
+    }
+
+    /// The directory of the tree below as it is there, or a new one.
+    fn directory(&self, path: TreePath) -> Timed {
+        if let Some(shown) = self.onto.get(&path).filter(|shown| shown.entry.kind == Kind::Directory) {
+            return Timed { entry: shown.entry.clone(), is_new: false };
+        }
+        let (uid, gid) = if path.starts_with(&self.workdir) { self.owner } else { (0, 0) };
+        Timed { entry: Entry { uid, gid, mtime: 0, ..Entry::directory(path) }, is_new: true }
+    }
+}
+
+/// An entry, and whether it still lacks its time.
+struct Timed {
+    entry: Entry,
+    is_new: bool,
+}
+
+fn clash(path: &TreePath, left: &Selected, right: &Selected) -> PlacementError {
+    PlacementError::Clash { path: path.clone(), left: left.origin.to_string(), right: right.origin.to_string() }
+}
+
+/// Gives what is new one time: later than everything below, and another one for another set.
+fn with_common_time(mut entries: Vec<Timed>, onto: &Tree) -> Manifest {
+    let timeless = digest(&Manifest::new(entries.iter().map(|timed| timed.entry.clone())));
+    let mut first = [0; 8];
+    first.copy_from_slice(&timeless.as_bytes()[..8]);
+    let newest = onto.newest_mtime().unwrap_or(EPOCH).max(EPOCH);
+    let time = newest.saturating_add(1).saturating_add_unsigned(u64::from_le_bytes(first) % TIMES);
+    entries.iter_mut().filter(|timed| timed.is_new).for_each(|timed| timed.entry.mtime = time);
+    Manifest::new(entries.into_iter().map(|timed| timed.entry))
+}
+
+fn digest(manifest: &Manifest) -> FilesDigest {
+    let mut encoder = Encoder::new("files");
+    encoder.field("manifest").bytes(&manifest.encode());
+    FilesDigest::from_bytes(encoder.hash())
+}

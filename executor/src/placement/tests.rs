@@ -1,0 +1,254 @@
+//! Tests of selecting and placing.
+
+use std::path::PathBuf;
+
+use sinter_graph::derivation::Files;
+use sinter_graph::pattern::Patterns;
+use sinter_graph::tree::{Entry, LayerIndex};
+use sinter_graph::{EPOCH, ErrorClass};
+use sinter_source::directory::{SourceKind, StatIdentity};
+
+use super::*;
+
+fn path(text: &str) -> TreePath {
+    TreePath::new(text).expect("a test path")
+}
+
+fn file(at: &str, text: &str, mode: u32) -> Entry {
+    let kind = Kind::File { size: text.len() as u64, content: ContentHash::of(text.as_bytes()) };
+    Entry::new(path(at), kind, mode)
+}
+
+fn link(at: &str, target: &str) -> Entry {
+    Entry::new(path(at), Kind::Symlink { target: target.as_bytes().into() }, 0o777)
+}
+
+/// One source with a few files and one tree of one layer.
+struct World {
+    files: Vec<SourceFile>,
+    tree: Tree,
+}
+
+fn world() -> World {
+    let stat = StatIdentity { size: 1, mtime: 0, ctime: 0, inode: 0, device: 0 };
+    let source = |at: &str, kind| SourceFile { path: path(at), kind, size: 1, stat };
+    let regular = |executable| SourceKind::Regular { executable };
+    let files = vec![
+        source("link", SourceKind::Symlink { target: b"src/a"[..].into() }),
+        source("run", regular(true)),
+        source("src/a", regular(false)),
+        source("src/b", regular(false)),
+        source("x.build", regular(false)),
+    ];
+    let mut owned = file("srv/dist/tool", "t", 0o4755);
+    (owned.uid, owned.gid) = (7, 7);
+    let manifest = Manifest::new([owned, file("srv/dist/page", "p", 0o640), file("etc/conf", "c", 0o600)]);
+    World { files, tree: Tree::stack([(LayerIndex(0), &manifest)]) }
+}
+
+impl Supply for World {
+    fn source(&self, _: InputId) -> Result<SourceView, DirectoryError> {
+        Ok(SourceView { name: "src".to_owned(), files: Arc::new(self.files.clone()) })
+    }
+
+    fn hash(&self, input: InputId, files: &[&SourceFile]) -> Result<Vec<ContentHash>, DirectoryError> {
+        if input == InputId(9) {
+            return Err(DirectoryError::Changed { path: PathBuf::from("x") });
+        }
+        Ok(files.iter().map(|file| ContentHash::of(file.path.as_bytes())).collect())
+    }
+
+    fn tree(&self, _: NodeId) -> TreeView {
+        let layers = Arc::new(vec![LayerDigest::from_bytes([1; 32])]);
+        TreeView { name: "assets".to_owned(), tree: Arc::new(self.tree.clone()), layers, workdir: path("srv") }
+    }
+
+    fn owner(&self, name: &str) -> Option<(u32, u32)> {
+        (name == "www").then_some((33, 34))
+    }
+}
+
+fn patterns(include: &[&str]) -> Patterns {
+    Patterns::new(include.iter().map(|text| (*text).to_owned()), [])
+}
+
+fn source(include: &[&str]) -> Files {
+    Files::Source { input: InputId(0), patterns: patterns(include) }
+}
+
+fn tree(include: &[&str]) -> Files {
+    Files::Tree { tree: NodeId(0), patterns: patterns(include) }
+}
+
+fn moved(what: Files, to: &str) -> Files {
+    Files::Place { what: Box::new(what), to: to.to_owned(), mode: None, owner: None }
+}
+
+fn sub(what: Files, directory: &str) -> Files {
+    Files::Sub { what: Box::new(what), directory: directory.to_owned() }
+}
+
+fn literal(at: &str, text: &str) -> Files {
+    Files::Literal { path: at.to_owned(), text: text.to_owned(), mode: None }
+}
+
+fn narrow(what: Files, include: &[&str]) -> Files {
+    Files::Narrow { what: Box::new(what), patterns: patterns(include) }
+}
+
+/// Relative paths as they are, absolute ones with a slash; modes behind.
+fn selected(files: &Files) -> String {
+    let line = |selected: &Selected| match &selected.path {
+        SelectedPath::Relative(path) => format!("{path} {:o}", selected.mode),
+        SelectedPath::Absolute(path) => format!("/{path} {:o}", selected.mode),
+    };
+    select(files, &world()).expect("a selection").iter().map(line).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn descriptions_select_what_they_say() {
+    for (files, expected) in [
+        (source(&[]), "link 777, run 755, src/a 644, src/b 644"),
+        (source(&["x.build", "src/a"]), "src/a 644, x.build 644"),
+        (tree(&["dist"]), "/srv/dist 755, /srv/dist/page 640, /srv/dist/tool 4755"),
+        (tree(&["/etc/*"]), "/etc/conf 600"),
+        (literal("/etc/motd", "hi"), "/etc/motd 644"),
+        (moved(source(&["src"]), "lib/"), "lib/src/a 644, lib/src/b 644"),
+        (moved(source(&["src/a"]), "/opt/one"), "/opt/one 644"),
+        (sub(source(&["src", "run"]), "src"), "a 644, b 644"),
+        (sub(tree(&["dist"]), "dist"), "page 640, tool 4755"),
+        (sub(tree(&["dist"]), "/srv"), "dist 755, dist/page 640, dist/tool 4755"),
+        (moved(sub(tree(&["dist"]), "dist"), "/www/"), "/www/page 640, /www/tool 4755"),
+        (narrow(source(&["src"]), &["src/a"]), "src/a 644"),
+        (narrow(tree(&[]), &["dist/p*", "/etc"]), "/etc 755, /etc/conf 600, /srv/dist/page 640"),
+    ] {
+        assert_eq!(selected(&files), expected, "{files:?}");
+    }
+}
+
+#[test]
+fn moving_sets_mode_and_owner() {
+    for (owner, expected) in [("www", (33, 34)), ("5", (5, 5)), ("www:5", (33, 5)), ("5:www", (5, 34))] {
+        let what = Box::new(source(&["run"]));
+        let files = Files::Place { what, to: "/bin/".to_owned(), mode: Some(0o500), owner: Some(owner.to_owned()) };
+        let found = select(&files, &world()).expect("a selection");
+        assert_eq!((found[0].mode, found[0].owner), (0o500, Some(expected)), "{owner}");
+    }
+}
+
+#[test]
+fn wrong_descriptions_say_what_to_do() {
+    let owned = |owner: &str| Files::Place {
+        what: Box::new(source(&["run"])),
+        to: "/bin/".to_owned(),
+        mode: None,
+        owner: Some(owner.to_owned()),
+    };
+    for (files, words) in [
+        (source(&["src/c"]), "did you mean `src/a`"),
+        (source(&["*.{a,b}"]), "one pattern for each"),
+        (source(&["/src"]), "relative"),
+        (source(&["a["]), "not closed"),
+        (tree(&["disd"]), "matches nothing in `assets`"),
+        (sub(source(&["src"]), "scr"), "holds nothing"),
+        (moved(source(&["src"]), "lib"), "`lib/`"),
+        (moved(source(&["run"]), "../x"), "`..`"),
+        (literal("a/", ""), "names a directory"),
+        (literal("", ""), "empty"),
+        (narrow(source(&["src"]), &["/src"]), "relative"),
+        (owned("nobody"), "no user or group `nobody`"),
+    ] {
+        let error = select(&files, &world()).expect_err("it is wrong");
+        assert!(error.to_string().contains(words), "{error} should say {words}");
+        assert_eq!(error.class(), ErrorClass::User);
+    }
+    let unreadable = Files::Source { input: InputId(9), patterns: patterns(&["run"]) };
+    assert_eq!(select(&unreadable, &world()).expect_err("it changed").class(), ErrorClass::Environment);
+}
+
+fn placed_on(files: &[Files], onto: &[Entry], purpose: Purpose) -> Result<Placed, PlacementError> {
+    let mut all = Vec::new();
+    for files in files {
+        all.extend(select(files, &world())?);
+    }
+    place(&all, &path("app"), &Tree::single(&Manifest::new(onto.iter().cloned())), (1000, 1001), purpose)
+}
+
+fn described(placed: &Placed) -> String {
+    let line = |entry: &Entry| format!("{} {:o} {}", entry.path, entry.mode, entry.uid);
+    placed.manifest.entries().iter().map(line).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn files_land_where_the_tree_says() {
+    let private = Entry { uid: 9, mode: 0o700, ..Entry::directory(path("app")) };
+    let library = [Entry::directory(path("usr")), Entry::directory(path("usr/lib")), link("lib", "usr/lib")];
+    let linked = [Entry::directory(path("data")), link("app", "/data")];
+    for (files, onto, purpose, expected) in [
+        (source(&["run"]), &[][..], Purpose::Step, "app 755 1000, app/run 755 1000"),
+        (source(&["run"]), &[], Purpose::Image, "app 755 0, app/run 755 0"),
+        (source(&["run"]), &[private], Purpose::Step, "app 700 9, app/run 755 1000"),
+        (source(&["run"]), &[file("app", "x", 0o600)], Purpose::Image, "app 755 0, app/run 755 0"),
+        (source(&["run"]), &linked, Purpose::Step, "data 755 0, data/run 755 1000"),
+        (literal("/lib/x", ""), &library, Purpose::Image, "usr 755 0, usr/lib 755 0, usr/lib/x 644 0"),
+        (literal("/lib", ""), &library, Purpose::Image, "lib 644 0"),
+        (literal("/o/x", ""), &[], Purpose::Step, "app 755 1000, o 755 0, o/x 644 1000"),
+        (tree(&["dist/tool"]), &[], Purpose::Image, "srv 755 0, srv/dist 755 0, srv/dist/tool 755 0"),
+    ] {
+        let placed = placed_on(std::slice::from_ref(&files), onto, purpose).expect("a placement");
+        assert_eq!(described(&placed), expected, "{files:?}");
+        placed.manifest.check().expect("a layer");
+    }
+}
+
+#[test]
+fn one_time_is_newer_than_all_below() {
+    let old = Entry { mtime: 2_000_000_000, ..file("old", "x", 0o644) };
+    let kept = Entry { mtime: 0, ..Entry::directory(path("app")) };
+    let times = |files: &Files, onto: &[Entry]| -> Vec<i64> {
+        let placed = placed_on(std::slice::from_ref(files), onto, Purpose::Image).expect("a placement");
+        placed.manifest.entries().iter().map(|entry| entry.mtime).collect()
+    };
+    let found = times(&source(&["src"]), &[old, kept]);
+    assert_eq!(found[0], 0, "a directory that is there keeps its time");
+    assert!(found[1..].iter().all(|time| *time == found[1]) && (2_000_000_001..2_000_004_097).contains(&found[1]));
+    let alone = times(&literal("a", "1"), &[]);
+    assert!((EPOCH + 1..EPOCH + 4097).contains(&alone[0]));
+    assert_ne!(alone, times(&literal("a", "2"), &[]), "another content has another time");
+    let far = Entry { mtime: i64::MAX, ..file("old", "x", 0o644) };
+    assert_eq!(times(&literal("a", "1"), &[far])[1], i64::MAX);
+}
+
+#[test]
+fn order_of_selections_changes_nothing() {
+    let (one, two) = (source(&["src"]), literal("/etc/x", "1"));
+    let forwards = placed_on(&[one.clone(), two.clone(), one.clone()], &[], Purpose::Step).expect("a placement");
+    let backwards = placed_on(&[two, one], &[], Purpose::Step).expect("a placement");
+    assert_eq!(forwards, backwards);
+    assert_eq!(forwards.content.len(), 3);
+    let other = placed_on(&[source(&["src"])], &[], Purpose::Image).expect("a placement");
+    assert_ne!(forwards.digest, other.digest);
+}
+
+#[test]
+fn different_things_at_one_path_clash() {
+    for (left, right) in [
+        (literal("src/a", "else"), source(&["src"])),
+        (literal("src", "a file"), source(&["src"])),
+        (literal("a", "1"), literal("/app/a", "2")),
+    ] {
+        let error = placed_on(&[left, right], &[], Purpose::Step).expect_err("a clash");
+        assert!(matches!(error, PlacementError::Clash { .. }), "{error}");
+    }
+    let loops = placed_on(&[literal("/l/x", "")], &[link("l", "l")], Purpose::Step);
+    assert!(matches!(loops, Err(PlacementError::LinkLoop { .. })));
+    let lost = placed_on(&[literal("/x", "")], &[link("app", "app")], Purpose::Step);
+    assert!(matches!(lost, Err(PlacementError::LinkLoop { .. })));
+}
+
+#[test]
+fn nothing_to_place_is_an_empty_manifest() {
+    let onto = [Entry::directory(path("app"))];
+    assert!(placed_on(&[], &onto, Purpose::Step).expect("a placement").manifest.is_empty());
+    assert_eq!(described(&placed_on(&[], &[], Purpose::Step).expect("a placement")), "app 755 1000");
+}

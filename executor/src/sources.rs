@@ -1,0 +1,227 @@
+//! What the work tree holds for a build: each `dir` input listed once, and the selected files hashed once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sinter_graph::derivation::{Derivation, Files, Graph, Input, InputId, Item, NodeId, TargetValue};
+use sinter_graph::digest::ContentHash;
+use sinter_graph::encode::Encoder;
+use sinter_graph::path::TreePath;
+use sinter_graph::pattern::{Patterns, advice, nearest_path};
+use sinter_source::directory::{DirectoryError, HashCache, SourceFile, SourceKind, WorkTree};
+use sinter_store::Store;
+
+use crate::error::BuildError;
+use crate::needed::{Needed, leaf};
+use crate::placement::SourceView;
+
+/// What is wrong with the patterns of a file, found without running anything.
+pub type SourceProblem = BuildError;
+
+/// The listed inputs and their hashes.
+pub(crate) struct Sources {
+    pub(crate) work_tree: WorkTree,
+    listings: BTreeMap<InputId, Listing>,
+}
+
+/// One `dir` input.
+struct Listing {
+    name: String,
+    directory: String,
+    /// Sorted by path.
+    files: Arc<Vec<SourceFile>>,
+    /// Of the selected files, by their index.
+    hashes: BTreeMap<usize, ContentHash>,
+}
+
+/// A file of a source that some derivation selects.
+pub(crate) struct SelectedSource<'a> {
+    pub(crate) file: &'a SourceFile,
+    pub(crate) content: ContentHash,
+}
+
+impl Sources {
+    /// Lists the needed inputs and hashes what is selected from them.
+    ///
+    /// # Errors
+    /// If a directory cannot be read, or if a pattern is malformed or matches nothing.
+    pub(crate) fn load(
+        graph: &Graph,
+        needed: &Needed,
+        work_tree: &WorkTree,
+        store: &Store,
+    ) -> Result<Self, BuildError> {
+        let mut sources = Self::list(graph, &needed.inputs, work_tree)?;
+        let mut wanted: BTreeMap<InputId, BTreeSet<usize>> = BTreeMap::new();
+        for (node, input, patterns) in selections(graph, Some(&needed.nodes)) {
+            let indices = sources.listings[&input].select(node, patterns)?;
+            wanted.entry(input).or_default().extend(indices);
+        }
+        sources.hash(&wanted, store)?;
+        Ok(sources)
+    }
+
+    fn list(graph: &Graph, inputs: &BTreeSet<InputId>, work_tree: &WorkTree) -> Result<Self, BuildError> {
+        let mut listings = BTreeMap::new();
+        for &id in inputs {
+            let declared = graph.input(id);
+            if let Input::Directory { path } = &declared.input {
+                let files = Arc::new(work_tree.list(path)?);
+                let (name, directory) = (declared.name.clone(), path.clone());
+                listings.insert(id, Listing { name, directory, files, hashes: BTreeMap::new() });
+            }
+        }
+        Ok(Self { work_tree: work_tree.clone(), listings })
+    }
+
+    fn hash(&mut self, wanted: &BTreeMap<InputId, BTreeSet<usize>>, store: &Store) -> Result<(), BuildError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut cache = HashCache::open(&store.index_directory(), self.work_tree.root());
+        for (input, indices) in wanted {
+            let Some(listing) = self.listings.get_mut(input) else { continue };
+            let files: Vec<&SourceFile> = indices.iter().map(|&index| &listing.files[index]).collect();
+            let hashes = self.work_tree.hash(&listing.directory, &files, &mut cache)?;
+            listing.hashes = indices.iter().copied().zip(hashes).collect();
+        }
+        // A cache that cannot be written makes the next build slower and nothing worse.
+        let _ = cache.save();
+        Ok(())
+    }
+
+    /// The selected files of a source, by path. The patterns were checked when the sources were loaded.
+    pub(crate) fn selected(&self, input: InputId, patterns: &Patterns) -> Vec<SelectedSource<'_>> {
+        let Some(listing) = self.listings.get(&input) else { return vec![] };
+        let indices = listing.select(None, patterns).unwrap_or_default();
+        indices
+            .into_iter()
+            .filter_map(|index| Some(SelectedSource { file: &listing.files[index], content: *listing.hashes.get(&index)? }))
+            .collect()
+    }
+
+    /// Writes the content of a selection: paths, kinds and hashes.
+    pub(crate) fn encode(&self, e: &mut Encoder, input: InputId, patterns: &Patterns) {
+        let selected = self.selected(input, patterns);
+        e.field("source").list(selected.iter(), |e, selected| {
+            let kind = match selected.file.kind {
+                SourceKind::Regular { executable } => u64::from(executable),
+                SourceKind::Symlink { .. } => 2,
+            };
+            e.bytes(selected.file.path.as_bytes()).integer(kind).bytes(selected.content.as_bytes());
+        });
+    }
+
+    /// Where a file of a source is.
+    pub(crate) fn locate(&self, input: InputId, path: &TreePath) -> PathBuf {
+        self.work_tree.locate(self.listings.get(&input).map_or("", |listing| &listing.directory), path)
+    }
+
+    /// All files of a source.
+    pub(crate) fn view(&self, input: InputId) -> SourceView {
+        match self.listings.get(&input) {
+            Some(listing) => SourceView { name: listing.name.clone(), files: listing.files.clone() },
+            None => SourceView { name: String::new(), files: Arc::default() },
+        }
+    }
+
+    /// The hashes of files that some derivation selects, which were worked out when the sources were loaded.
+    pub(crate) fn hashes(&self, input: InputId, files: &[&SourceFile]) -> Result<Vec<ContentHash>, DirectoryError> {
+        let Some(listing) = self.listings.get(&input) else { return Ok(vec![]) };
+        let known: Option<Vec<ContentHash>> = files.iter().map(|file| listing.hash(&file.path)).collect();
+        match known {
+            Some(hashes) => Ok(hashes),
+            // A selection that was not known when the sources were loaded: read it now, remember nothing.
+            None => self.work_tree.hash(&listing.directory, files, &mut HashCache::open(Path::new(""), Path::new(""))),
+        }
+    }
+
+    /// Every source with its name and files.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (InputId, &str, &[SourceFile])> {
+        self.listings.iter().map(|(&id, listing)| (id, listing.name.as_str(), listing.files.as_slice()))
+    }
+}
+
+impl Listing {
+    fn hash(&self, path: &TreePath) -> Option<ContentHash> {
+        let index = self.files.binary_search_by(|file| file.path.cmp(path)).ok()?;
+        self.hashes.get(&index).copied()
+    }
+
+    fn select(&self, node: Option<NodeId>, patterns: &Patterns) -> Result<Vec<usize>, BuildError> {
+        let selection = patterns.select_from_source(&self.files, |file| &file.path).map_err(|invalid| {
+            BuildError::BadPattern { node, pattern: invalid.pattern, reason: invalid.reason.to_owned() }
+        })?;
+        match selection.unmatched.into_iter().next() {
+            None => Ok(selection.matched),
+            Some(pattern) => Err(self.no_match(node, pattern)),
+        }
+    }
+
+    fn no_match(&self, node: Option<NodeId>, pattern: String) -> BuildError {
+        let nearest = nearest_path(&pattern, self.files.iter().map(|file| &file.path));
+        let suggestion =
+            nearest.map(|path| format!("did you mean `{path}`?")).or_else(|| advice(&pattern).map(str::to_owned));
+        let directory = if self.directory.is_empty() { "." } else { &self.directory };
+        BuildError::NoMatch { node, pattern, place: format!("`{}` (dir \"{directory}\")", self.name), suggestion }
+    }
+}
+
+/// Every selection from a source, with the derivation that makes it.
+fn selections<'a>(
+    graph: &'a Graph,
+    needed: Option<&'a BTreeSet<NodeId>>,
+) -> impl Iterator<Item = (Option<NodeId>, InputId, &'a Patterns)> {
+    let nodes = graph.nodes.iter().enumerate().filter_map(move |(index, node)| {
+        let id = NodeId(u32::try_from(index).ok()?);
+        needed.is_none_or(|needed| needed.contains(&id)).then_some((id, &node.derivation))
+    });
+    nodes.flat_map(|(id, derivation)| {
+        own_files(derivation).into_iter().filter_map(move |files| match leaf(files) {
+            Files::Source { input, patterns } => Some((Some(id), *input, patterns)),
+            _ => None,
+        })
+    })
+}
+
+fn own_files(derivation: &Derivation) -> Vec<&Files> {
+    match derivation {
+        Derivation::Step(step) => step.files.iter().collect(),
+        Derivation::Merge(merge) => merge
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Files(files) => Some(files),
+                Item::Tree(_) => None,
+            })
+            .collect(),
+        Derivation::Unpack(_) | Derivation::Image(_) => vec![],
+    }
+}
+
+/// Every pattern of `graph` that is malformed or matches nothing in its source. Reads directories, no file.
+///
+/// # Errors
+/// If a directory cannot be listed.
+pub fn check_sources(graph: &Graph, work_tree: &WorkTree) -> Result<Vec<SourceProblem>, BuildError> {
+    let mut used: Vec<(Option<NodeId>, InputId, &Patterns)> = selections(graph, None).collect();
+    for target in &graph.targets {
+        if let TargetValue::Files(files) = &target.value
+            && let Files::Source { input, patterns } = leaf(files)
+        {
+            used.push((None, *input, patterns));
+        }
+    }
+    let inputs: BTreeSet<InputId> = used.iter().map(|(_, input, _)| *input).collect();
+    let sources = Sources::list(graph, &inputs, work_tree)?;
+    let mut problems = Vec::new();
+    for (node, input, patterns) in used {
+        if let Some(listing) = sources.listings.get(&input)
+            && let Err(problem) = listing.select(node, patterns)
+        {
+            problems.push(problem);
+        }
+    }
+    Ok(problems)
+}

@@ -1,0 +1,7 @@
+//! Making results: one module for each kind of derivation. Called on threads that may block.
+
+pub(crate) mod image;
+pub(crate) mod merge;
+pub(crate) mod placed;
+pub(crate) mod step;
+pub(crate) mod unpack;

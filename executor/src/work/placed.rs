@@ -1,0 +1,67 @@
+//! Placed files as directories: the view a step mounts, and the content of a layer.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use sinter_graph::tree::Entry;
+use sinter_store::{Workspace, write_view};
+
+use crate::context::Context;
+use crate::error::BuildError;
+use crate::placement::{ContentSource, Placed};
+
+/// A new directory of a workspace.
+///
+/// # Errors
+/// If the disk refuses.
+pub(crate) fn directory(workspace: &Workspace, name: &str) -> Result<PathBuf, BuildError> {
+    let path = workspace.path().join(name);
+    match std::fs::create_dir(&path) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(BuildError::Io { path, source }),
+    }
+}
+
+/// The immutable directory that shows placed files; made if the store does not hold it. `None` if nothing is placed.
+///
+/// # Errors
+/// If a file changed since it was hashed, or if the store fails.
+pub(crate) fn view(context: &Context, placed: &Placed) -> Result<Option<PathBuf>, BuildError> {
+    if placed.manifest.is_empty() {
+        return Ok(None);
+    }
+    if let Some(view) = context.store.view(&placed.digest) {
+        return Ok(Some(view));
+    }
+    let workspace = context.store.workspace()?;
+    let path = directory(&workspace, "view")?;
+    write_view(&path, &placed.manifest, &|entry| open(context, placed, entry))?;
+    context.store.publish_view(&path, placed.digest)?;
+    context.store.view(&placed.digest).map(Some).ok_or_else(|| BuildError::Revoked {
+        reason: "the files of a step are gone from the store".to_owned(),
+    })
+}
+
+/// Opens the bytes of a placed file where they come from.
+///
+/// # Errors
+/// If they are no longer there.
+pub(crate) fn open(context: &Context, placed: &Placed, entry: &Entry) -> io::Result<File> {
+    match placed.content.get(&entry.path) {
+        Some(ContentSource::WorkTree { input, path }) => File::open(context.sources.locate(*input, path)),
+        Some(ContentSource::Layer { digest, path }) => {
+            File::open(context.store.layer_directory(digest).join(path.to_os_path()))
+        }
+        Some(ContentSource::Literal(text)) => literal(context, text),
+        Some(ContentSource::Nothing) | None => Err(io::Error::other("no content is known for it")),
+    }
+}
+
+/// Views are copied from files, so a text becomes one, for as long as it is open.
+fn literal(context: &Context, text: &str) -> io::Result<File> {
+    let workspace = context.store.workspace().map_err(io::Error::other)?;
+    let path = workspace.path().join("literal");
+    std::fs::write(&path, text)?;
+    File::open(path)
+}

@@ -1,0 +1,141 @@
+//! Extended attributes: which are kept, and in which form.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+
+use rustix::fd::AsFd;
+use rustix::fs::{fgetxattr, flistxattr, fremovexattr};
+use rustix::io::Errno;
+
+/// Attributes by name, as an [`sinter_graph::tree::Entry`] holds them.
+pub(super) type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
+/// Overlay's own attributes of a file or directory, mounted with `userxattr`
+/// (kernel documentation, `filesystems/overlayfs.rst`).
+const OVERLAY: &[u8] = b"user.overlay.";
+pub(super) const WHITEOUT: &[u8] = b"user.overlay.whiteout";
+const OPAQUE: &[u8] = b"user.overlay.opaque";
+
+/// What the attributes of a directory say beside its own metadata.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OverlayMarks {
+    /// It hides what lies below.
+    pub(super) opaque: bool,
+    /// Some of its empty files may be whiteouts by attribute.
+    pub(super) holds_whiteouts: bool,
+}
+
+/// Reads the attributes of an open file or directory, and removes from it those that are not kept.
+pub(super) fn normalise(file: impl AsFd) -> Result<(Xattrs, OverlayMarks), Errno> {
+    let (mut kept, mut marks) = (Xattrs::new(), OverlayMarks::default());
+    for name in list(&file)? {
+        let bytes = name.as_bytes();
+        if is_kept(bytes) {
+            if let Some(value) = get(&file, &name)? {
+                kept.insert(bytes.into(), plain_capability(bytes, value).into());
+            }
+            continue;
+        }
+        if bytes == OPAQUE {
+            let value = get(&file, &name)?.unwrap_or_default();
+            marks = OverlayMarks { opaque: value == b"y", holds_whiteouts: value == b"x" };
+        }
+        remove(&file, &name)?;
+    }
+    Ok((kept, marks))
+}
+
+/// Whether an open file is marked as deleted.
+pub(super) fn is_marked_whiteout(file: impl AsFd) -> Result<bool, Errno> {
+    Ok(list(&file)?.iter().any(|name| name.as_bytes() == WHITEOUT))
+}
+
+fn is_kept(name: &[u8]) -> bool {
+    (name.starts_with(b"user.") && !name.starts_with(OVERLAY))
+        || matches!(name, b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default")
+}
+
+fn list(file: impl AsFd) -> Result<Vec<CString>, Errno> {
+    let mut buffer = vec![0; 1024];
+    loop {
+        match flistxattr(&file, &mut buffer[..]) {
+            Ok(length) => {
+                let names = buffer[..length].split(|&byte| byte == 0).filter(|name| !name.is_empty());
+                return Ok(names.filter_map(|name| CString::new(name).ok()).collect());
+            }
+            Err(Errno::RANGE) => buffer.resize(buffer.len() * 8, 0),
+            Err(Errno::NOTSUP) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn get(file: impl AsFd, name: &CString) -> Result<Option<Vec<u8>>, Errno> {
+    let mut buffer = vec![0; 256];
+    loop {
+        match fgetxattr(&file, name, &mut buffer[..]) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(Some(buffer));
+            }
+            Err(Errno::RANGE) => buffer.resize(buffer.len() * 8, 0),
+            Err(Errno::NODATA | Errno::NOTSUP) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Labels of a security module cannot always be removed; nobody captures them, so they may stay.
+fn remove(file: impl AsFd, name: &CString) -> Result<(), Errno> {
+    match fremovexattr(file, name) {
+        Err(_) if !name.as_bytes().starts_with(OVERLAY) => Ok(()),
+        Err(Errno::NODATA) => Ok(()),
+        result => result,
+    }
+}
+
+/// File capabilities as version 2 (`VFS_CAP_REVISION_2` of `linux/capability.h`): version 3 only adds the id of the
+/// namespace's root, which is 0 for whoever runs the image.
+fn plain_capability(name: &[u8], value: Vec<u8>) -> Vec<u8> {
+    const LENGTH_2: usize = 20;
+    const LENGTH_3: usize = 24;
+    if name != b"security.capability" || value.len() != LENGTH_3 || value[3] != 3 {
+        return value;
+    }
+    let mut plain = value[..LENGTH_2].to_vec();
+    plain[3] = 2;
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_names_are_the_documented_ones() {
+        let cases: [(&[u8], bool); 8] = [
+            (b"user.note", true),
+            (b"security.capability", true),
+            (b"system.posix_acl_access", true),
+            (b"system.posix_acl_default", true),
+            (b"user.overlay.origin", false),
+            (b"user.overlay.overlay.opaque", false),
+            (b"trusted.overlay.opaque", false),
+            (b"security.selinux", false),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(is_kept(name), expected, "{}", String::from_utf8_lossy(name));
+        }
+    }
+
+    #[test]
+    fn capabilities_lose_their_namespace() {
+        let mut third = vec![1, 0, 0, 3];
+        third.extend([7; 16]);
+        third.extend([0xe8, 3, 0, 0]);
+        let second = plain_capability(b"security.capability", third.clone());
+        assert_eq!((second.len(), &second[..4]), (20, &[1, 0, 0, 2][..]));
+        assert_eq!(plain_capability(b"security.capability", second.clone()), second);
+        assert_eq!(plain_capability(b"user.x", third.clone()), third);
+    }
+}

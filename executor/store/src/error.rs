@@ -1,0 +1,141 @@
+//! What can go wrong in the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sinter_graph::ErrorClass;
+use sinter_graph::digest::{BlobDigest, LayerDigest};
+use sinter_graph::tree::ManifestError;
+
+use crate::archive::ArchiveError;
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store was written by a newer sinter.
+    #[error("{}: the store has layout {found}, this sinter knows {known}; use a newer sinter or another --store", path.display())]
+    NewerLayout {
+        /// The root of the store.
+        path: PathBuf,
+        /// The number found.
+        found: u64,
+        /// The number this program writes.
+        known: u64,
+    },
+    /// The directory holds something that is no store.
+    #[error("{}: not empty and not a sinter store; name an empty or new directory", path.display())]
+    NotAStore {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The disk (or the quota) is full. Nothing was published.
+    #[error("{}: no space left on the device; free some and build again", path.display())]
+    NoSpace {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// The operating system refused something else.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// What it was done to.
+        path: PathBuf,
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The layer is not in the store (any more).
+    #[error("layer {digest} is not in the store; build again")]
+    MissingLayer {
+        /// The layer.
+        digest: LayerDigest,
+    },
+    /// The blob is not in the store (any more).
+    #[error("blob {digest} is not in the store; build again")]
+    MissingBlob {
+        /// The blob.
+        digest: BlobDigest,
+    },
+    /// Bytes in the store are not what was published. The object was dropped, so it is a miss from now on.
+    #[error("{}: damaged: {reason}; it was dropped from the store, build again", path.display())]
+    Damaged {
+        /// The damaged file.
+        path: PathBuf,
+        /// How that was seen.
+        reason: String,
+    },
+    /// A file to be adopted is not what it was said to be.
+    #[error("{}: expected {expected} ({expected_size} bytes), found {found} ({found_size} bytes)", path.display())]
+    WrongDigest {
+        /// The file.
+        path: PathBuf,
+        /// The digest that was promised.
+        expected: BlobDigest,
+        /// The size that was promised, in bytes.
+        expected_size: u64,
+        /// The digest of the bytes.
+        found: BlobDigest,
+        /// The size, in bytes.
+        found_size: u64,
+    },
+    /// A directory to be published does not match its manifest.
+    #[error("{}: cannot be published: {source}", path.display())]
+    Mismatch {
+        /// The directory.
+        path: PathBuf,
+        /// The first difference.
+        source: ArchiveError,
+    },
+    /// A manifest to be published is not one.
+    #[error("{}: cannot be published: {source}", path.display())]
+    Manifest {
+        /// The directory.
+        path: PathBuf,
+        /// The rule it breaks.
+        source: ManifestError,
+    },
+    /// The receiver of a layer's bytes failed.
+    #[error("cannot write layer {digest} to its destination: {source}")]
+    Output {
+        /// The layer.
+        digest: LayerDigest,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A key handed to the store is not 64 lower-case hexadecimal digits.
+    #[error("`{key}` is not a record key: expected 64 lower-case hexadecimal digits")]
+    InvalidKey {
+        /// What was given.
+        key: String,
+    },
+}
+
+impl StoreError {
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::NotAStore { .. } => ErrorClass::User,
+            Self::Mismatch { .. } | Self::Manifest { .. } | Self::InvalidKey { .. } => ErrorClass::Internal,
+            Self::NewerLayout { .. }
+            | Self::NoSpace { .. }
+            | Self::Io { .. }
+            | Self::MissingLayer { .. }
+            | Self::MissingBlob { .. }
+            | Self::Damaged { .. }
+            | Self::WrongDigest { .. }
+            | Self::Output { .. } => ErrorClass::Environment,
+        }
+    }
+
+    /// An error of the operating system while `action` was tried on `path`.
+    pub(crate) fn io(path: &Path, action: &'static str, source: impl Into<io::Error>) -> Self {
+        let (path, source) = (path.to_owned(), source.into());
+        if is_no_space(&source) { Self::NoSpace { path } } else { Self::Io { path, action, source } }
+    }
+}
+
+/// Whether the disk or the quota is full.
+pub(crate) fn is_no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

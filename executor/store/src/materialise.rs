@@ -1,0 +1,286 @@
+//! Making the entries of a manifest on a disk.
+//!
+//! Rules: only below the given directory, which must be empty, so no link in it can lead away; every copied byte is
+//! checked against the manifest. Must not know: where contents come from, what the directory is for.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fsetxattr, futimens,
+    ioctl_ficlone, linkat, makedev, mkdirat, mknodat, openat, symlinkat, utimensat,
+};
+use rustix::io::Errno;
+use sinter_graph::ErrorClass;
+use sinter_graph::path::TreePath;
+use sinter_graph::tree::{Entry, Kind, Manifest, ManifestError};
+
+use crate::error::is_no_space;
+use crate::tree_io::{open_root, os_path, whole_seconds};
+
+/// Why a directory could not be filled.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// The manifest is not one.
+    #[error("the files cannot be laid out: {0}")]
+    Manifest(#[from] ManifestError),
+    /// The directory is not empty.
+    #[error("{}: not empty", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The content of a file cannot be read.
+    #[error("{path}: cannot be read: {source}")]
+    Read {
+        /// The path in the manifest.
+        path: TreePath,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The content of a file is not what it was when the manifest was made.
+    #[error("{path}: changed while it was read; build again when nothing writes to it")]
+    Changed {
+        /// The path in the manifest.
+        path: TreePath,
+    },
+    /// The disk (or the quota) is full.
+    #[error("{}: no space left on the device; free some and build again", path.display())]
+    NoSpace {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// The operating system refused something else.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// What it was done to.
+        path: PathBuf,
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+impl ViewError {
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::Manifest(_) | Self::NotEmpty { .. } => ErrorClass::Internal,
+            Self::Read { .. } | Self::Changed { .. } | Self::NoSpace { .. } | Self::Io { .. } => {
+                ErrorClass::Environment
+            }
+        }
+    }
+}
+
+/// Fills `directory`, which must be empty and is created if it is not there, with exactly the entries of `manifest`:
+/// types, contents, modes, owners, times and extended attributes; each file is an inode of its own unless the manifest
+/// says it is a hard link. `content` opens the content of an entry that is a file. Without an entry for it the root gets
+/// mode 755 and the time [`sinter_graph::EPOCH`].
+///
+/// # Errors
+/// If a content is not what the manifest says, or if something cannot be read or made. What was made so far stays.
+pub fn write_view(
+    directory: &Path,
+    manifest: &Manifest,
+    content: &dyn Fn(&Entry) -> io::Result<File>,
+) -> Result<(), ViewError> {
+    manifest.check()?;
+    let mut maker = Maker::new(directory, Strictness::Exact)?;
+    for entry in manifest.entries() {
+        maker.make(entry, || content(entry))?;
+    }
+    maker.finish(manifest.entries().iter())
+}
+
+/// What to do with owners and devices that this process may not make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    /// Fail.
+    Exact,
+    /// Leave the owner, skip the device.
+    AsPermitted,
+}
+
+/// Makes entries below one directory, parents first.
+pub(crate) struct Maker<'a> {
+    directory: &'a Path,
+    root: OwnedFd,
+    strictness: Strictness,
+    buffer: Vec<u8>,
+    /// What [`Strictness::AsPermitted`] left out.
+    pub(crate) skipped: Vec<TreePath>,
+}
+
+impl<'a> Maker<'a> {
+    pub(crate) fn new(directory: &'a Path, strictness: Strictness) -> Result<Self, ViewError> {
+        let io = |action: &'static str| move |source| ViewError::io(directory.to_owned(), action, source);
+        std::fs::create_dir_all(directory).map_err(io("create"))?;
+        if std::fs::read_dir(directory).map_err(io("list"))?.next().is_some() {
+            return Err(ViewError::NotEmpty { path: directory.to_owned() });
+        }
+        Self::reopen(directory, strictness)
+    }
+
+    /// For a directory that was filled in another way and only lacks metadata.
+    pub(crate) fn reopen(directory: &'a Path, strictness: Strictness) -> Result<Self, ViewError> {
+        let root = open_root(directory).map_err(|error| ViewError::io(directory.to_owned(), "open", error))?;
+        Ok(Self { directory, root, strictness, buffer: vec![0; 128 * 1024], skipped: Vec::new() })
+    }
+
+    /// Makes one entry whose parent was made. Directories get their metadata from [`Maker::finish`].
+    pub(crate) fn make(&mut self, entry: &Entry, content: impl FnOnce() -> io::Result<File>) -> Result<(), ViewError> {
+        match &entry.kind {
+            Kind::Directory if entry.path.is_root() => Ok(()),
+            Kind::Directory => {
+                let made = mkdirat(&self.root, os_path(&entry.path), Mode::RWXU);
+                made.map_err(|error| self.error(entry, "create", error))
+            }
+            Kind::File { .. } => self.make_file(entry, content),
+            Kind::HardLink { to } => self.link(to, entry),
+            Kind::Symlink { target } => {
+                let made = symlinkat(&target[..], &self.root, os_path(&entry.path));
+                made.map_err(|error| self.error(entry, "create", error))?;
+                self.set_owner_and_time(entry)
+            }
+            Kind::Whiteout => self.node(entry, FileType::CharacterDevice, (0, 0)).map(|_| ()),
+            Kind::Fifo => self.make_node(entry, FileType::Fifo, (0, 0)),
+            Kind::CharacterDevice { major, minor } => {
+                self.make_node(entry, FileType::CharacterDevice, (*major, *minor))
+            }
+            Kind::BlockDevice { major, minor } => self.make_node(entry, FileType::BlockDevice, (*major, *minor)),
+        }
+    }
+
+    /// Makes another name of a file that was made.
+    pub(crate) fn link(&self, to: &TreePath, entry: &Entry) -> Result<(), ViewError> {
+        linkat(&self.root, os_path(to), &self.root, os_path(&entry.path), AtFlags::empty())
+            .map_err(|error| self.error(entry, "link", error))
+    }
+
+    /// Gives directories their metadata, children first: making an entry touches the directory it is made in, and a
+    /// directory may forbid writing.
+    pub(crate) fn finish<'e>(&self, entries: impl DoubleEndedIterator<Item = &'e Entry>) -> Result<(), ViewError> {
+        let mut root = Entry::directory(TreePath::root());
+        for entry in entries.rev().filter(|entry| entry.kind == Kind::Directory) {
+            if entry.path.is_root() {
+                root = entry.clone();
+            } else {
+                self.set_directory(entry)?;
+            }
+        }
+        self.set_directory(&root)
+    }
+
+    fn set_directory(&self, entry: &Entry) -> Result<(), ViewError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = openat(&self.root, os_path(&entry.path), flags, Mode::empty());
+        let directory = opened.map_err(|error| self.error(entry, "open", error))?;
+        self.set_metadata(&directory, entry)
+    }
+
+    fn make_file(&mut self, entry: &Entry, content: impl FnOnce() -> io::Result<File>) -> Result<(), ViewError> {
+        let mut source = content().map_err(|source| ViewError::Read { path: entry.path.clone(), source })?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = openat(&self.root, os_path(&entry.path), flags, Mode::RUSR | Mode::WUSR);
+        let mut file = File::from(made.map_err(|error| self.error(entry, "create", error))?);
+        // A clone shares blocks that were checked when they came into the store.
+        let cloned = self.strictness == Strictness::AsPermitted && ioctl_ficlone(&file, &source).is_ok();
+        if !cloned {
+            self.copy(entry, &mut source, &mut file)?;
+        }
+        self.set_metadata(&file, entry)
+    }
+
+    fn copy(&mut self, entry: &Entry, source: &mut File, file: &mut File) -> Result<(), ViewError> {
+        let mut hasher = blake3::Hasher::new();
+        let mut copied = 0_u64;
+        loop {
+            let count = match source.read(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result.map_err(|source| ViewError::Read { path: entry.path.clone(), source })?,
+            };
+            if count == 0 {
+                break;
+            }
+            hasher.update(&self.buffer[..count]);
+            copied += count as u64;
+            file.write_all(&self.buffer[..count]).map_err(|error| self.error(entry, "write", error))?;
+        }
+        let same = matches!(&entry.kind, Kind::File { size, content }
+            if *size == copied && content.as_bytes() == hasher.finalize().as_bytes());
+        if same { Ok(()) } else { Err(ViewError::Changed { path: entry.path.clone() }) }
+    }
+
+    /// Owner before mode, because a change of owner clears setuid; and before attributes, because it clears
+    /// capabilities; the time last.
+    fn set_metadata(&self, file: impl AsFd, entry: &Entry) -> Result<(), ViewError> {
+        let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
+        self.permitted(fchown(&file, Some(uid), Some(gid))).map_err(|e| self.error(entry, "set the owner", e))?;
+        fchmod(&file, Mode::from_raw_mode(entry.mode)).map_err(|e| self.error(entry, "set the mode", e))?;
+        for (name, value) in &entry.xattrs {
+            let set = fsetxattr(&file, &name[..], value, XattrFlags::empty());
+            self.permitted(set).map_err(|error| self.error(entry, "set an extended attribute", error))?;
+        }
+        futimens(&file, &whole_seconds(entry.mtime)).map_err(|error| self.error(entry, "set the time", error))
+    }
+
+    fn make_node(&mut self, entry: &Entry, kind: FileType, device: (u32, u32)) -> Result<(), ViewError> {
+        if !self.node(entry, kind, device)? {
+            self.skipped.push(entry.path.clone());
+            return Ok(());
+        }
+        self.set_owner_and_time(entry)?;
+        let mode = Mode::from_raw_mode(entry.mode);
+        chmodat(&self.root, os_path(&entry.path), mode, AtFlags::empty())
+            .map_err(|error| self.error(entry, "set the mode", error))?;
+        self.set_time(entry)
+    }
+
+    /// Makes a node; `false` if that is not permitted and need not be.
+    fn node(&self, entry: &Entry, kind: FileType, device: (u32, u32)) -> Result<bool, ViewError> {
+        let device = makedev(device.0, device.1);
+        match mknodat(&self.root, os_path(&entry.path), kind, Mode::empty(), device) {
+            Ok(()) => Ok(true),
+            Err(Errno::PERM) if self.strictness == Strictness::AsPermitted => Ok(false),
+            Err(error) => Err(self.error(entry, "create", error)),
+        }
+    }
+
+    fn set_owner_and_time(&self, entry: &Entry) -> Result<(), ViewError> {
+        let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
+        let set = chownat(&self.root, os_path(&entry.path), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+        self.permitted(set).map_err(|error| self.error(entry, "set the owner", error))?;
+        self.set_time(entry)
+    }
+
+    fn set_time(&self, entry: &Entry) -> Result<(), ViewError> {
+        utimensat(&self.root, os_path(&entry.path), &whole_seconds(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| self.error(entry, "set the time", error))
+    }
+
+    fn permitted(&self, result: Result<(), Errno>) -> Result<(), Errno> {
+        match result {
+            Err(Errno::PERM | Errno::INVAL | Errno::NOTSUP) if self.strictness == Strictness::AsPermitted => Ok(()),
+            result => result,
+        }
+    }
+
+    fn error(&self, entry: &Entry, action: &'static str, source: impl Into<io::Error>) -> ViewError {
+        ViewError::io(self.directory.join(entry.path.to_os_path()), action, source.into())
+    }
+}
+
+impl ViewError {
+    fn io(path: PathBuf, action: &'static str, source: io::Error) -> Self {
+        if is_no_space(&source) { Self::NoSpace { path } } else { Self::Io { path, action, source } }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Which configuration a derivation carries: `image` makes one, everything else passes on what it stands on.
+
+use crate::config::Configuration;
+use crate::derivation::{Derivation, Graph, Item, NodeId};
+
+/// Two trees of one list carry different configurations, so neither can be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{first}` and `{second}` carry different configurations: say which one counts with `from = ...`")]
+pub struct ConfigurationClash {
+    /// The merge, step or image in which they meet.
+    pub node: NodeId,
+    /// Name of one tree.
+    pub first: String,
+    /// Name of the other tree.
+    pub second: String,
+}
+
+/// What each node of a graph carries, by node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configurations(Vec<Result<Configuration, ConfigurationClash>>);
+
+impl Configurations {
+    /// Works out every node's configuration, each once.
+    #[must_use]
+    pub fn of(graph: &Graph) -> Self {
+        let mut known = Self(Vec::with_capacity(graph.nodes.len()));
+        for index in 0..graph.nodes.len() {
+            let id = NodeId(u32::try_from(index).expect("node ids are 32 bits wide"));
+            let configuration = known.derive(graph, id);
+            known.0.push(configuration);
+        }
+        known
+    }
+
+    /// The configuration that `id` carries. A tree on which nobody said anything carries the default one, which never
+    /// clashes.
+    ///
+    /// # Errors
+    /// If two trees of one list carry different configurations and nothing chooses between them.
+    ///
+    /// # Panics
+    /// If the id belongs to another graph.
+    pub fn of_node(&self, id: NodeId) -> Result<Configuration, ConfigurationClash> {
+        self.0[id.0 as usize].clone()
+    }
+
+    /// The configuration of what something stands on; `None` is the empty tree.
+    ///
+    /// # Errors
+    /// As [`Configurations::of_node`].
+    pub fn inherited(&self, from: Option<NodeId>) -> Result<Configuration, ConfigurationClash> {
+        from.map_or_else(|| Ok(Configuration::default()), |from| self.of_node(from))
+    }
+
+    fn derive(&self, graph: &Graph, id: NodeId) -> Result<Configuration, ConfigurationClash> {
+        match &graph.node(id).derivation {
+            Derivation::Unpack(_) => Ok(Configuration::default()),
+            Derivation::Step(step) => Ok(self.inherited(step.from)?.at(step.workdir.as_ref())),
+            Derivation::Merge(merge) => {
+                let trees = merge.items.iter().filter_map(|item| match item {
+                    Item::Tree(tree) => Some(*tree),
+                    Item::Files(_) => None,
+                });
+                Ok(self.common(graph, id, trees)?.at(merge.workdir.as_ref()))
+            }
+            Derivation::Image(image) => {
+                Ok(self.inherited(image.configuration_from.or(image.tree))?.with(&image.fields))
+            }
+        }
+    }
+
+    fn common(
+        &self,
+        graph: &Graph,
+        node: NodeId,
+        trees: impl Iterator<Item = NodeId>,
+    ) -> Result<Configuration, ConfigurationClash> {
+        let mut chosen: Option<(NodeId, Configuration)> = None;
+        for tree in trees {
+            let configuration = self.of_node(tree)?;
+            if configuration == Configuration::default() {
+                continue;
+            }
+            match &chosen {
+                Some((first, known)) if *known != configuration => {
+                    return Err(ConfigurationClash {
+                        node,
+                        first: graph.node(*first).name.clone(),
+                        second: graph.node(tree).name.clone(),
+                    });
+                }
+                _ => chosen = Some((tree, configuration)),
+            }
+        }
+        Ok(chosen.map(|(_, configuration)| configuration).unwrap_or_default())
+    }
+}
+
+impl Configuration {
+    /// The same configuration in another working directory, if one is said.
+    #[must_use]
+    fn at(mut self, workdir: Option<&String>) -> Self {
+        if let Some(workdir) = workdir {
+            self.workdir = Some(workdir.clone());
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ImageFields;
+    use crate::derivation::{Image, InputId, Merge, Node, Step, Unpack};
+
+    fn add(graph: &mut Graph, name: &str, derivation: Derivation) -> NodeId {
+        graph.add(Node { name: name.to_owned(), derivation })
+    }
+
+    fn step(graph: &mut Graph, from: NodeId, workdir: Option<&str>) -> NodeId {
+        let step = Step { from: Some(from), workdir: workdir.map(str::to_owned), ..Step::default() };
+        add(graph, "step", Derivation::Step(Box::new(step)))
+    }
+
+    fn image(graph: &mut Graph, tree: NodeId, from: Option<NodeId>, user: Option<&str>) -> NodeId {
+        let fields = ImageFields { user: user.map(str::to_owned), ..ImageFields::default() };
+        add(
+            graph,
+            user.unwrap_or("image"),
+            Derivation::Image(Box::new(Image { tree: Some(tree), configuration_from: from, fields })),
+        )
+    }
+
+    fn base(graph: &mut Graph) -> NodeId {
+        add(graph, "base", Derivation::Unpack(Unpack { packages: InputId(0), system: true }))
+    }
+
+    #[test]
+    fn workdir_of_a_step_stays_with_its_tree() {
+        let mut graph = Graph::default();
+        let base = base(&mut graph);
+        let built = step(&mut graph, base, Some("/src"));
+        let tested = step(&mut graph, built, None);
+        assert_eq!(Configurations::of(&graph).of_node(tested).map(|c| c.workdir().to_owned()), Ok("/src".to_owned()));
+    }
+
+    #[test]
+    fn differing_images_in_one_list_clash() {
+        let mut graph = Graph::default();
+        let base = base(&mut graph);
+        let a = image(&mut graph, base, None, Some("a"));
+        let b = image(&mut graph, base, None, Some("b"));
+        let items = vec![Item::Tree(base), Item::Tree(a), Item::Tree(b)];
+        let both = add(&mut graph, "both", Derivation::Merge(Merge { items, workdir: None }));
+        let clash = Configurations::of(&graph).of_node(both).expect_err("a and b differ");
+        assert_eq!((clash.first.as_str(), clash.second.as_str()), ("a", "b"));
+        let chosen = image(&mut graph, both, Some(a), None);
+        assert_eq!(Configurations::of(&graph).of_node(chosen).map(|c| c.user), Ok(Some("a".to_owned())));
+    }
+}

@@ -1,0 +1,295 @@
+//! What a stack of layers shows.
+//!
+//! Rules: the topmost entry of a path counts; a directory over a directory replaces its metadata and keeps what is
+//! below; anything else replaces the path and all below; a whiteout deletes both. Links are followed as the kernel
+//! would after `chroot`: never out of the tree, at most [`MAX_LINKS`] of them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::{Entry, Kind, Manifest};
+use crate::path::TreePath;
+
+/// How many symbolic links one look-up follows (Linux: `MAXSYMLINKS`).
+const MAX_LINKS: usize = 40;
+
+/// The place of a layer in its stack; 0 is the bottom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerIndex(pub usize);
+
+/// One path of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// What is there: never a whiteout, and never a hard link, which shows as the file it is a name of.
+    pub entry: Entry,
+    /// The layer this entry comes from; that layer holds the content of a file under `entry.path`.
+    pub layer: LayerIndex,
+    /// For a hard link: the path, in that layer, of the file it is another name of. The layer of a carrier that was
+    /// itself replaced further up still holds the content.
+    pub link_of: Option<TreePath>,
+}
+
+/// What a stack of layers shows: at most one entry per path, in order of the path bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tree {
+    shown: Vec<Shown>,
+}
+
+impl Tree {
+    /// The empty tree.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What these layers show, the bottom one first. The indices are handed back in [`Shown::layer`].
+    #[must_use]
+    pub fn stack<'a>(layers: impl IntoIterator<Item = (LayerIndex, &'a Manifest)>) -> Self {
+        let mut paths: BTreeMap<TreePath, Shown> = BTreeMap::new();
+        for (layer, manifest) in layers {
+            if paths.is_empty() {
+                let shown = manifest.entries().iter().filter_map(|entry| show(layer, manifest, entry));
+                paths = shown.map(|shown| (shown.entry.path.clone(), shown)).collect();
+            } else {
+                manifest.entries().iter().for_each(|entry| put(&mut paths, layer, manifest, entry));
+            }
+        }
+        Self { shown: paths.into_values().collect() }
+    }
+
+    /// What one layer alone shows.
+    #[must_use]
+    pub fn single(manifest: &Manifest) -> Self {
+        Self::stack([(LayerIndex(0), manifest)])
+    }
+
+    /// All paths, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Shown> {
+        self.shown.iter()
+    }
+
+    /// All paths as a slice, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Shown] {
+        &self.shown
+    }
+
+    /// How many paths there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// Whether nothing is there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+
+    /// What is at exactly this path; links are not followed.
+    #[must_use]
+    pub fn get(&self, path: &TreePath) -> Option<&Shown> {
+        self.shown.binary_search_by(|shown| shown.entry.path.cmp(path)).ok().map(|index| &self.shown[index])
+    }
+
+    /// Everything below this path, at any depth, without the path itself.
+    #[must_use]
+    pub fn below(&self, directory: &TreePath) -> &[Shown] {
+        let (start, end) = if directory.is_root() {
+            (self.shown.partition_point(|shown| shown.entry.path.is_root()), self.shown.len())
+        } else {
+            let (first, behind) = subtree_bounds(directory);
+            (self.lower_bound(&first), self.lower_bound(&behind))
+        };
+        &self.shown[start..end]
+    }
+
+    /// What stands directly in this directory, in order of the names.
+    pub fn children(&self, directory: &TreePath) -> impl Iterator<Item = &Shown> {
+        let depth = directory.components().count() + 1;
+        let mut rest = self.below(directory);
+        std::iter::from_fn(move || {
+            loop {
+                let (first, tail) = rest.split_first()?;
+                if first.entry.path.components().count() == depth {
+                    rest = tail;
+                    return Some(first);
+                }
+                rest = skip_subtree(rest, depth);
+            }
+        })
+    }
+
+    /// The newest modification time, in seconds since 1970; `None` in an empty tree.
+    #[must_use]
+    pub fn newest_mtime(&self) -> Option<i64> {
+        self.shown.iter().map(|shown| shown.entry.mtime).max()
+    }
+
+    /// The entry a path leads to when all links on the way, the last one too, are followed inside the tree; `None` if
+    /// there is nothing, or a loop. The root is there even if no layer has an entry for it.
+    #[must_use]
+    pub fn resolve(&self, path: &TreePath) -> Option<TreePath> {
+        let walk = Walk::of(self, path.as_bytes(), Missing::Fail)?;
+        Some(walk.here)
+    }
+
+    /// Where an entry named `path` comes to stand when it is written: links to directories on the way are followed,
+    /// the last component is not, and what does not exist yet is taken as it is written. `None` if the links loop.
+    #[must_use]
+    pub fn resolve_parent(&self, path: &TreePath) -> Option<TreePath> {
+        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
+            return Some(TreePath::root());
+        };
+        child(&self.resolve_directory(&parent)?, name)
+    }
+
+    /// Where a directory comes to stand when it is made with all its parents: links to directories on the way and at
+    /// the end are followed, and what does not exist yet is taken as it is written. `None` if the links loop.
+    #[must_use]
+    pub fn resolve_directory(&self, path: &TreePath) -> Option<TreePath> {
+        Walk::of(self, path.as_bytes(), Missing::Keep).map(|walk| walk.here)
+    }
+
+    /// Whether there is a directory at exactly this path. The root always is one.
+    #[must_use]
+    pub fn is_directory(&self, path: &TreePath) -> bool {
+        path.is_root() || self.get(path).is_some_and(|shown| shown.entry.kind == Kind::Directory)
+    }
+
+    fn lower_bound(&self, path: &TreePath) -> usize {
+        self.shown.partition_point(|shown| shown.entry.path < *path)
+    }
+}
+
+impl<'a> IntoIterator for &'a Tree {
+    type Item = &'a Shown;
+    type IntoIter = std::slice::Iter<'a, Shown>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// `None` for whiteouts and for links to nothing.
+fn show(layer: LayerIndex, manifest: &Manifest, entry: &Entry) -> Option<Shown> {
+    match &entry.kind {
+        Kind::Whiteout => None,
+        Kind::HardLink { to } => {
+            let carrier = manifest.get(to).filter(|carrier| matches!(carrier.kind, Kind::File { .. }))?;
+            let entry = Entry { path: entry.path.clone(), ..carrier.clone() };
+            Some(Shown { entry, layer, link_of: Some(to.clone()) })
+        }
+        _ => Some(Shown { entry: entry.clone(), layer, link_of: None }),
+    }
+}
+
+fn put(paths: &mut BTreeMap<TreePath, Shown>, layer: LayerIndex, manifest: &Manifest, entry: &Entry) {
+    let had_children = paths.get(&entry.path).is_some_and(|shown| shown.entry.kind == Kind::Directory);
+    if entry.kind != Kind::Directory && (had_children || entry.path.is_root()) {
+        remove_subtree(paths, &entry.path);
+    }
+    match show(layer, manifest, entry) {
+        Some(shown) => paths.insert(entry.path.clone(), shown),
+        None => paths.remove(&entry.path),
+    };
+}
+
+fn remove_subtree(paths: &mut BTreeMap<TreePath, Shown>, path: &TreePath) {
+    if path.is_root() {
+        paths.clear();
+        return;
+    }
+    let (first, behind) = subtree_bounds(path);
+    let doomed: Vec<TreePath> =
+        paths.range((Bound::Included(first), Bound::Excluded(behind))).map(|(path, _)| path.clone()).collect();
+    for path in doomed {
+        paths.remove(&path);
+    }
+}
+
+/// The smallest path that can lie below `path`, and a path behind everything below it: no name is smaller than the
+/// byte 1, and `0` follows `/`.
+fn subtree_bounds(path: &TreePath) -> (TreePath, TreePath) {
+    let with = |tail: &[u8]| {
+        TreePath::new([path.as_bytes(), tail].concat()).expect("a valid path with a longer last name is valid")
+    };
+    (with(b"/\x01"), with(b"0"))
+}
+
+/// Skips everything below the directory of the given depth that the first entry lies in.
+fn skip_subtree(rest: &[Shown], depth: usize) -> &[Shown] {
+    let Some(first) = rest.first() else { return rest };
+    let components: Vec<&[u8]> = first.entry.path.components().take(depth).collect();
+    let Ok(directory) = TreePath::new(components.join(&b'/')) else { return &[] };
+    let (_, behind) = subtree_bounds(&directory);
+    &rest[rest.partition_point(|shown| shown.entry.path < behind)..]
+}
+
+fn child(directory: &TreePath, name: &[u8]) -> Option<TreePath> {
+    TreePath::new(name).ok().map(|name| directory.join(&name))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// What is not there ends the walk without a result.
+    Fail,
+    /// What is not there, or is no directory although something is wanted below it, counts as a directory to be made.
+    Keep,
+}
+
+/// A walk through a tree, component by component.
+struct Walk {
+    here: TreePath,
+    /// Components still to be walked, the next one last.
+    pending: Vec<Box<[u8]>>,
+    links: usize,
+}
+
+impl Walk {
+    fn of(tree: &Tree, path: &[u8], missing: Missing) -> Option<Self> {
+        let mut walk = Self { here: TreePath::root(), pending: Vec::new(), links: 0 };
+        walk.push(path);
+        while let Some(component) = walk.pending.pop() {
+            walk.step(tree, &component, missing)?;
+        }
+        Some(walk)
+    }
+
+    fn push(&mut self, path: &[u8]) {
+        self.pending.extend(path.split(|&byte| byte == b'/').rev().map(Box::from));
+    }
+
+    fn step(&mut self, tree: &Tree, component: &[u8], missing: Missing) -> Option<()> {
+        if missing == Missing::Fail && !tree.is_directory(&self.here) {
+            return None;
+        }
+        match component {
+            b"" | b"." => {}
+            b".." => self.here = self.here.parent().unwrap_or_else(TreePath::root),
+            name => {
+                let next = child(&self.here, name)?;
+                self.enter(tree, next, missing)?;
+            }
+        }
+        Some(())
+    }
+
+    fn enter(&mut self, tree: &Tree, next: TreePath, missing: Missing) -> Option<()> {
+        match tree.get(&next).map(|shown| &shown.entry.kind) {
+            Some(Kind::Symlink { target }) => {
+                self.links += 1;
+                if self.links > MAX_LINKS {
+                    return None;
+                }
+                if target.starts_with(b"/") {
+                    self.here = TreePath::root();
+                }
+                self.push(target);
+            }
+            None if missing == Missing::Fail => return None,
+            _ => self.here = next,
+        }
+        Some(())
+    }
+}

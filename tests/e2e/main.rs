@@ -1,0 +1,14 @@
+//! End to end: the real program, real packages, real consumers.
+//!
+//! Rules: each test has a private directory, store and environment; nothing is skipped: a tool that is missing fails the
+//! test that needs it (`cargo xtask setup` installs them). The tests need root, because some of them play the part of
+//! another user, and Debian packages through this machine's apt configuration.
+
+mod bad_input;
+mod consumers;
+mod crashes;
+mod incremental;
+mod isolation;
+mod reproducible;
+mod support;
+mod undeclared;

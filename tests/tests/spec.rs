@@ -1,0 +1,156 @@
+//! Holds the program against `spec.md`: its examples run, its numbers ascend, its codes exist. A failure lists every
+//! block that is wrong, with its line in `spec.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sinter_eval::{Evaluation, Settings, World, evaluate};
+use sinter_graph::lock::Lock;
+use sinter_lang::catalog;
+use sinter_lang::diagnostic::Severity;
+use sinter_lang::source::LineIndex;
+use sinter_tests::repository;
+use sinter_tests::spec::{Block, Spec, codes_in};
+
+#[allow(dead_code, reason = "the graph as text is all that is needed of what the suite of sinter-eval shares")]
+#[path = "../../eval/tests/support/mod.rs"]
+mod support;
+
+/// Chapters in which each rule needs an example that runs.
+const LANGUAGE_CHAPTERS: [&str; 9] = ["1", "2", "3", "4", "5", "7", "8", "9", "10"];
+
+/// What every example may yield: a short example leaves names unused.
+const HARMLESS: &str = "W0201";
+
+/// The example's own file.
+const ROOT_FILE: &str = "example.build";
+
+fn spec() -> Spec {
+    Spec::parse(&repository::read("spec.md"))
+}
+
+fn assert_none(rule: &str, faults: &[String]) {
+    assert!(faults.is_empty(), "{rule}, in {} places:\n{}", faults.len(), faults.join("\n"));
+}
+
+struct Texts(BTreeMap<String, String>);
+
+impl World for Texts {
+    fn read(&self, path: &str) -> Result<String, String> {
+        self.0.get(path).cloned().ok_or_else(|| "there is no such file".to_owned())
+    }
+}
+
+fn evaluated(spec: &Spec, block: &Block) -> Evaluation {
+    let mut files = spec.files_beside(block);
+    files.insert(ROOT_FILE.to_owned(), block.text.clone());
+    let parameters = block.attributes("set").filter_map(|set| set.split_once('='));
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let platform = "linux/amd64".parse().expect("a platform");
+    evaluate(&Texts(files), ROOT_FILE, &Settings { parameters, platform })
+}
+
+/// What a block yields beside its graph: code, line within its file, message.
+fn reports(evaluation: &Evaluation) -> Vec<(Severity, &'static str, u32, String)> {
+    let report = |report: &sinter_lang::diagnostic::Diagnostic| {
+        let span = report.primary.span;
+        let line = evaluation.file(span.file).map_or(0, |file| LineIndex::new(&file.text).line_column(span.range.start).0);
+        (report.severity, report.code.0, line + 1, report.message.clone())
+    };
+    evaluation.diagnostics.iter().map(report).collect()
+}
+
+/// What is wrong with an example; nothing if it yields what its info string says.
+fn fault(spec: &Spec, block: &Block) -> Option<String> {
+    let evaluation = evaluated(spec, block);
+    let reports = reports(&evaluation);
+    let is_error = |severity: Severity| severity == Severity::Error;
+    let errors: BTreeSet<&str> = reports.iter().filter(|r| is_error(r.0)).map(|r| r.1).collect();
+    let warnings: BTreeSet<&str> = reports.iter().filter(|r| !is_error(r.0)).map(|r| r.1).collect();
+    let line = block.attribute("line").and_then(|line| line.parse().ok());
+    let at_line = line.is_none_or(|line: u32| reports.iter().any(|r| r.2 == line && r.1 != HARMLESS));
+    let said: BTreeSet<&str> = block.attributes("warning").collect();
+    let as_said = errors == block.attributes("error").collect()
+        && warnings.iter().all(|code| *code == HARMLESS || said.contains(code))
+        && said.is_subset(&warnings);
+    if as_said && at_line {
+        return None;
+    }
+    let found: Vec<String> = reports.iter().map(|(_, code, line, message)| format!("    {line}: {code} {message}")).collect();
+    Some(format!("spec.md:{} ({}) yields\n{}", block.line, block.info.join(" "), found.join("\n")))
+}
+
+#[test]
+fn examples_yield_what_they_say() {
+    let spec = spec();
+    let examples: Vec<&Block> = spec.blocks.iter().filter(|block| block.is_example()).collect();
+    assert!(examples.len() >= 100, "only {} examples were found", examples.len());
+    let faults: Vec<String> = examples.iter().filter_map(|block| fault(&spec, block)).collect();
+    assert_none("examples yield something else", &faults);
+}
+
+#[test]
+fn graphs_are_the_ones_shown() {
+    let spec = spec();
+    let mut faults = Vec::new();
+    for pair in spec.blocks.windows(2).filter(|pair| pair[0].is_example() && pair[0].says("graph")) {
+        let shown: Vec<String> = support::graph(&evaluated(&spec, &pair[0]).graph);
+        if !pair[1].says("text") || shown.iter().map(|line| format!("{line}\n")).collect::<String>() != pair[1].text {
+            faults.push(format!("spec.md:{} yields\n{}", pair[0].line, shown.join("\n")));
+        }
+    }
+    assert_none("graphs differ", &faults);
+}
+
+#[test]
+fn lock_example_is_canonical() {
+    let spec = spec();
+    let locks: Vec<&Block> = spec.blocks.iter().filter(|block| block.says("toml") && block.says("lock")).collect();
+    assert!(!locks.is_empty(), "there is no lock in spec.md");
+    let canonical = |block: &&&Block| match Lock::parse(&block.text) {
+        Ok(lock) => (lock.render() != block.text).then(|| format!("spec.md:{} renders as\n{}", block.line, lock.render())),
+        Err(error) => Some(format!("spec.md:{}: {error}", block.line)),
+    };
+    assert_none("locks are not what sinter writes", &locks.iter().filter_map(|block| canonical(&block)).collect::<Vec<_>>());
+}
+
+#[test]
+fn rules_are_numbered_in_order() {
+    let spec = spec();
+    assert_none("headings and fences", &[spec.faults.clone(), spec.misnumbered()].concat());
+    assert_none("rules of the language", &spec.rules_without_example(&LANGUAGE_CHAPTERS));
+}
+
+/// The codes that a source file of these crates can report.
+fn reported_codes() -> BTreeSet<String> {
+    let files = repository::tracked_files();
+    let sources = files.iter().filter(|file| {
+        let path = file.path.as_str();
+        path.ends_with(".rs") && ["lang/src/", "eval/src/", "cli/src/"].iter().any(|folder| path.starts_with(folder))
+    });
+    sources.flat_map(|file| codes_in(&file.text)).filter(|code| code != "E0000").collect()
+}
+
+/// The codes that `sinter explain` has a page for, each as often as it has one.
+fn explained_codes() -> Vec<String> {
+    let of_building = repository::read("cli/src/catalog.rs");
+    let pages = of_building.lines().filter(|line| line.trim_start().starts_with("code: ")).flat_map(codes_in);
+    catalog::pages().map(|page| page.code.to_owned()).chain(pages).collect()
+}
+
+#[test]
+fn every_code_is_explained_once() {
+    let pages = explained_codes();
+    let explained: BTreeSet<String> = pages.iter().cloned().collect();
+    let missing = reported_codes().union(&codes_in(&repository::read("spec.md")).into_iter().collect()).cloned().collect::<BTreeSet<_>>();
+    assert_none("codes without a page", &missing.difference(&explained).cloned().collect::<Vec<_>>());
+    let twice = |code: &&String| pages.iter().filter(|page| page == code).count() > 1;
+    assert_none("codes that mean two things", &explained.iter().filter(twice).cloned().collect::<Vec<_>>());
+}
+
+#[test]
+fn every_code_beyond_syntax_is_in_the_spec() {
+    // The pages of syntax errors stand for themselves; what they are about is chapter 1.
+    let mentioned: BTreeSet<String> = codes_in(&repository::read("spec.md")).into_iter().collect();
+    let beyond = explained_codes().into_iter().filter(|code| !code.starts_with("E01"));
+    assert_none("codes the spec does not mention", &beyond.filter(|code| !mentioned.contains(code)).collect::<Vec<_>>());
+}
