@@ -16,7 +16,10 @@ pub(crate) fn project(steps: u32, label: &str) -> String {
     for step in 1..=steps {
         let below = step - 1;
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "let s{step} = run {{ from = s{below}, env = {{ LABEL = \"{label}\" }}, script = sh \"\"\"echo {step} > /{step}\"\"\" }}");
+        let _ = writeln!(
+            text,
+            "let s{step} = run {{ from = s{below}, env = {{ LABEL = \"{label}\" }}, script = sh \"\"\"echo {step} > /{step}\"\"\" }}"
+        );
     }
     let _ = writeln!(text, "target chain = image {{ from = s{steps} }}");
     text

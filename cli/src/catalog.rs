@@ -11,7 +11,7 @@ pub(crate) fn pages() -> impl Iterator<Item = &'static Page> {
 
 const OPERATIONAL: &[Page] = &[
     Page {
-        code: "E0401",
+        code: "E0430",
         title: "a pattern matches nothing",
         text: "Each pattern of a selection must match at least one file, so that a typo cannot silently leave a file out. \
                Patterns of a source are relative to its directory; patterns of a tree are relative to its working \
@@ -21,7 +21,7 @@ const OPERATIONAL: &[Page] = &[
         good: None,
     },
     Page {
-        code: "E0402",
+        code: "E0431",
         title: "a pattern is malformed",
         text: "`*` and `?` match within a segment, `[...]` one character of a set, `**` whole segments; a directory means \
                all below it. There is no `..`, no `\\\\` and no `{a,b}`.",
@@ -29,7 +29,7 @@ const OPERATIONAL: &[Page] = &[
         good: None,
     },
     Page {
-        code: "E0403",
+        code: "E0432",
         title: "packages cannot be had",
         text: "The packages of an input could not be resolved, fetched or unpacked: an unknown name, a dependency that \
                nothing meets, packages that conflict, a mirror that is missing or lost the file, or bytes that are not \

@@ -142,12 +142,12 @@ fn place(error: &BuildError, project: &Project) -> Option<(&'static str, Span)> 
     let call = |node: &NodeId| origins.node_call(*node);
     let (code, span) = match error {
         BuildError::NoMatch { node, pattern, .. } => {
-            ("E0401", node.and_then(|node| pattern_span(project, node, pattern)))
+            ("E0430", node.and_then(|node| pattern_span(project, node, pattern)))
         }
         BuildError::BadPattern { node, pattern, .. } => {
-            ("E0402", node.and_then(|node| pattern_span(project, node, pattern)))
+            ("E0431", node.and_then(|node| pattern_span(project, node, pattern)))
         }
-        BuildError::Debian { input: Some(input), .. } => ("E0403", input_span(project, input)),
+        BuildError::Debian { input: Some(input), .. } => ("E0432", input_span(project, input)),
         BuildError::Sandbox { node, .. } => ("E0602", call(node)),
         BuildError::Capture { node, .. } => ("E0603", call(node)),
         BuildError::NothingKept { node, pattern, .. } => ("E0604", pattern_span(project, *node, pattern)),

@@ -189,8 +189,7 @@ fn pinned(
     let progress = |progress| listener.on(Event::Packages(progress));
     let debian = Debian::new(store.clone(), request.mirrors.clone(), request.offline, &progress);
     let architecture = request.platform.architecture();
-    let resolved =
-        pins::resolve(&request.graph, &needed.inputs, &file, request.locking, architecture, &debian)?;
+    let resolved = pins::resolve(&request.graph, &needed.inputs, &file, request.locking, architecture, &debian)?;
     if !resolved.added.is_empty() {
         listener.on(Event::LockWritten { path: file.path, added: resolved.added });
     }

@@ -7,8 +7,8 @@ use sinter_graph::config::Configuration;
 use sinter_graph::derivation::{Graph, NodeId};
 use sinter_graph::digest::{ContentKey, DefinitionKey, LayerDigest};
 use sinter_graph::inherit::Configurations;
-use sinter_graph::platform::Platform;
 use sinter_graph::path::TreePath;
+use sinter_graph::platform::Platform;
 use sinter_graph::tree::{Kind, LayerIndex, Manifest, Tree};
 use sinter_source::debian::{MirrorConfig, MirrorError};
 use sinter_store::{RecordKind, Store};
@@ -46,9 +46,9 @@ impl Context {
     /// Whether every byte an outcome names is in the store.
     pub(crate) fn is_present(&self, outcome: &Outcome) -> bool {
         outcome.layers.iter().all(|layer| self.store.has_layer(layer))
-            && outcome
-                .image
-                .is_none_or(|image| self.store.blob(&image.config).is_some() && self.store.blob(&image.manifest).is_some())
+            && outcome.image.is_none_or(|image| {
+                self.store.blob(&image.config).is_some() && self.store.blob(&image.manifest).is_some()
+            })
     }
 
     /// Everything `id` is derived from, itself not included, in topological order.

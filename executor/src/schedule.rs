@@ -89,9 +89,9 @@ impl Pass {
     }
 
     fn realise(&self, id: NodeId) -> Realising<'_> {
-        Box::pin(async move {
-            self.cells[id.0 as usize].get_or_try_init(|| self.find_or_make(id)).await.map(Arc::clone)
-        })
+        Box::pin(
+            async move { self.cells[id.0 as usize].get_or_try_init(|| self.find_or_make(id)).await.map(Arc::clone) },
+        )
     }
 
     async fn find_or_make(&self, id: NodeId) -> Result<Arc<Outcome>, Arc<BuildError>> {

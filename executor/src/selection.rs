@@ -44,7 +44,8 @@ pub(crate) fn declared_sources(context: &Context, files: &[Files]) -> BTreeMap<I
     let mut declared: BTreeMap<InputId, BTreeSet<TreePath>> = BTreeMap::new();
     for selection in files {
         if let Files::Source { input, patterns } = leaf(selection) {
-            let paths = context.sources.selected(*input, patterns).into_iter().map(|selected| selected.file.path.clone());
+            let paths =
+                context.sources.selected(*input, patterns).into_iter().map(|selected| selected.file.path.clone());
             declared.entry(*input).or_default().extend(paths);
         }
     }

@@ -97,7 +97,9 @@ impl Sources {
         let indices = listing.select(None, patterns).unwrap_or_default();
         indices
             .into_iter()
-            .filter_map(|index| Some(SelectedSource { file: &listing.files[index], content: *listing.hashes.get(&index)? }))
+            .filter_map(|index| {
+                Some(SelectedSource { file: &listing.files[index], content: *listing.hashes.get(&index)? })
+            })
             .collect()
     }
 

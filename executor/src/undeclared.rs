@@ -67,9 +67,24 @@ fn matches(candidates: &[Candidates<'_>], words: &[&str], script: &str, workdir:
 /// Messages of a missing file, as libc, compilers, interpreters and build tools word them.
 fn says_missing(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
-    ["no such file", "not found", "cannot find", "can't find", "can't open", "cannot open", "does not exist", "no rule to make", "no module named", "couldn't read", "could not find", "failed to open", "missing", "enoent"]
-        .iter()
-        .any(|words| line.contains(words))
+    [
+        "no such file",
+        "not found",
+        "cannot find",
+        "can't find",
+        "can't open",
+        "cannot open",
+        "does not exist",
+        "no rule to make",
+        "no module named",
+        "couldn't read",
+        "could not find",
+        "failed to open",
+        "missing",
+        "enoent",
+    ]
+    .iter()
+    .any(|words| line.contains(words))
 }
 
 /// The pieces of a line that could be paths.
@@ -136,7 +151,11 @@ mod tests {
             "Error: ENOENT: no such file or directory, open 'data/secret.txt'",
             "sh: 2: cannot open data/secret.txt: No such file",
         ] {
-            assert_eq!(found(&["data/secret.txt", "other"], &[], output, script), [("data/secret.txt".to_owned(), Some(2))], "{output}");
+            assert_eq!(
+                found(&["data/secret.txt", "other"], &[], output, script),
+                [("data/secret.txt".to_owned(), Some(2))],
+                "{output}"
+            );
         }
     }
 

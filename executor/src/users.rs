@@ -69,7 +69,8 @@ fn membership(line: &str, user: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\npostgres:x:101:103:,,,:/var/lib/postgresql:/bin/sh\nbroken\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/bash\npostgres:x:101:103:,,,:/var/lib/postgresql:/bin/sh\nbroken\n";
     const GROUP: &str = "root:x:0:\nssl-cert:x:104:www,postgres\npostgres:x:103:\nbroken:x\n";
 
     fn found(user: &str) -> Option<(u32, u32, Vec<u32>, String)> {

@@ -91,7 +91,6 @@ pub fn base_environment() -> BTreeMap<String, String> {
     [
         ("HOME", "/root"),
         ("LANG", "C.UTF-8"),
-        ("LC_ALL", "C.UTF-8"),
         ("PATH", crate::config::DEFAULT_PATH),
         ("PYTHONDONTWRITEBYTECODE", "1"),
         ("SOURCE_DATE_EPOCH", epoch.as_str()),

@@ -97,9 +97,8 @@ impl Container {
         let pid = std::fs::read_to_string(&self.pid_file).ok()?;
         let mut command = Command::new("nsenter");
         command.args(["--net", "--target", pid.trim(), "bash", "-c"]);
-        command.arg(format!(
-            "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET {path} HTTP/1.1\\r\\n\\r\\n' >&3 && cat <&3"
-        ));
+        command
+            .arg(format!("exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET {path} HTTP/1.1\\r\\n\\r\\n' >&3 && cat <&3"));
         let ran = run(command);
         (ran.code == Some(0)).then_some(ran.stdout)
     }

@@ -213,7 +213,8 @@ fn fresh_directory(name: &str) -> PathBuf {
 pub(crate) fn share_packages(place: &Place) {
     let (source, _) = c_server();
     std::fs::create_dir_all(place.store()).expect("a store");
-    for part in ["blobs", "index"] {
+    std::fs::create_dir(place.store().join("records")).expect("a store");
+    for part in ["version", "blobs", "index", "settled", "records/blob"] {
         copy(&source.store().join(part), &place.store().join(part));
     }
     place.write("sinter.lock", &source.read("sinter.lock"));

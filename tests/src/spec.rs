@@ -99,7 +99,8 @@ impl Spec {
     /// Rules of the given chapters without an example that runs.
     #[must_use]
     pub fn rules_without_example(&self, chapters: &[&str]) -> Vec<String> {
-        let in_chapter = |rule: &&Rule| rule.number.split_once('.').is_some_and(|(chapter, _)| chapters.contains(&chapter));
+        let in_chapter =
+            |rule: &&Rule| rule.number.split_once('.').is_some_and(|(chapter, _)| chapters.contains(&chapter));
         let lacks = |rule: &&Rule| !self.blocks.iter().any(|block| block.rule == rule.number && block.is_example());
         let lacking = self.rules.iter().filter(in_chapter).filter(lacks);
         lacking.map(|rule| format!("line {}: rule {} has no example", rule.line, rule.number)).collect()
@@ -170,7 +171,10 @@ mod tests {
         let spec = Spec::parse(TEXT);
         let first = &spec.blocks[0];
         assert_eq!((first.line, first.rule.as_str(), first.text.as_str()), (4, "1.1", "x\n\ny\n"));
-        assert_eq!((first.attribute("error"), first.attribute("line"), first.attribute("file")), (Some("E0301"), Some("2"), None));
+        assert_eq!(
+            (first.attribute("error"), first.attribute("line"), first.attribute("file")),
+            (Some("E0301"), Some("2"), None)
+        );
         assert!(spec.blocks[2].says("lock") && !spec.blocks[2].is_language());
         assert_eq!(spec.files_beside(first), BTreeMap::from([("lib.build".to_owned(), "z\n".to_owned())]));
     }
@@ -178,9 +182,15 @@ mod tests {
     #[test]
     fn faults_of_the_text_are_found() {
         let spec = Spec::parse(TEXT);
-        assert_eq!(spec.faults, ["line 17: the heading `Unnumbered` has no number", "line 18: the fence is not closed"]);
+        assert_eq!(
+            spec.faults,
+            ["line 17: the heading `Unnumbered` has no number", "line 18: the fence is not closed"]
+        );
         assert_eq!(spec.misnumbered(), ["line 15: 1.4 stands where 1.3 is due"]);
-        assert_eq!(spec.rules_without_example(&["1"]), ["line 12: rule 1.2 has no example", "line 15: rule 1.4 has no example"]);
+        assert_eq!(
+            spec.rules_without_example(&["1"]),
+            ["line 12: rule 1.2 has no example", "line 15: rule 1.4 has no example"]
+        );
         assert_eq!(spec.rules_without_example(&["2"]), Vec::<String>::new());
     }
 

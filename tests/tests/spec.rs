@@ -11,7 +11,6 @@ use sinter_lang::source::LineIndex;
 use sinter_tests::repository;
 use sinter_tests::spec::{Block, Spec, codes_in};
 
-#[allow(dead_code, reason = "the graph as text is all that is needed of what the suite of sinter-eval shares")]
 #[path = "../../eval/tests/support/mod.rs"]
 mod support;
 
@@ -53,7 +52,8 @@ fn evaluated(spec: &Spec, block: &Block) -> Evaluation {
 fn reports(evaluation: &Evaluation) -> Vec<(Severity, &'static str, u32, String)> {
     let report = |report: &sinter_lang::diagnostic::Diagnostic| {
         let span = report.primary.span;
-        let line = evaluation.file(span.file).map_or(0, |file| LineIndex::new(&file.text).line_column(span.range.start).0);
+        let line =
+            evaluation.file(span.file).map_or(0, |file| LineIndex::new(&file.text).line_column(span.range.start).0);
         (report.severity, report.code.0, line + 1, report.message.clone())
     };
     evaluation.diagnostics.iter().map(report).collect()
@@ -75,7 +75,8 @@ fn fault(spec: &Spec, block: &Block) -> Option<String> {
     if as_said && at_line {
         return None;
     }
-    let found: Vec<String> = reports.iter().map(|(_, code, line, message)| format!("    {line}: {code} {message}")).collect();
+    let found: Vec<String> =
+        reports.iter().map(|(_, code, line, message)| format!("    {line}: {code} {message}")).collect();
     Some(format!("spec.md:{} ({}) yields\n{}", block.line, block.info.join(" "), found.join("\n")))
 }
 
@@ -107,10 +108,15 @@ fn lock_example_is_canonical() {
     let locks: Vec<&Block> = spec.blocks.iter().filter(|block| block.says("toml") && block.says("lock")).collect();
     assert!(!locks.is_empty(), "there is no lock in spec.md");
     let canonical = |block: &&&Block| match Lock::parse(&block.text) {
-        Ok(lock) => (lock.render() != block.text).then(|| format!("spec.md:{} renders as\n{}", block.line, lock.render())),
+        Ok(lock) => {
+            (lock.render() != block.text).then(|| format!("spec.md:{} renders as\n{}", block.line, lock.render()))
+        }
         Err(error) => Some(format!("spec.md:{}: {error}", block.line)),
     };
-    assert_none("locks are not what sinter writes", &locks.iter().filter_map(|block| canonical(&block)).collect::<Vec<_>>());
+    assert_none(
+        "locks are not what sinter writes",
+        &locks.iter().filter_map(|block| canonical(&block)).collect::<Vec<_>>(),
+    );
 }
 
 #[test]
@@ -141,7 +147,10 @@ fn explained_codes() -> Vec<String> {
 fn every_code_is_explained_once() {
     let pages = explained_codes();
     let explained: BTreeSet<String> = pages.iter().cloned().collect();
-    let missing = reported_codes().union(&codes_in(&repository::read("spec.md")).into_iter().collect()).cloned().collect::<BTreeSet<_>>();
+    let missing = reported_codes()
+        .union(&codes_in(&repository::read("spec.md")).into_iter().collect())
+        .cloned()
+        .collect::<BTreeSet<_>>();
     assert_none("codes without a page", &missing.difference(&explained).cloned().collect::<Vec<_>>());
     let twice = |code: &&String| pages.iter().filter(|page| page == code).count() > 1;
     assert_none("codes that mean two things", &explained.iter().filter(twice).cloned().collect::<Vec<_>>());
@@ -152,5 +161,8 @@ fn every_code_beyond_syntax_is_in_the_spec() {
     // The pages of syntax errors stand for themselves; what they are about is chapter 1.
     let mentioned: BTreeSet<String> = codes_in(&repository::read("spec.md")).into_iter().collect();
     let beyond = explained_codes().into_iter().filter(|code| !code.starts_with("E01"));
-    assert_none("codes the spec does not mention", &beyond.filter(|code| !mentioned.contains(code)).collect::<Vec<_>>());
+    assert_none(
+        "codes the spec does not mention",
+        &beyond.filter(|code| !mentioned.contains(code)).collect::<Vec<_>>(),
+    );
 }

@@ -1,7 +1,7 @@
 //! `sinter lock` and `sinter update`: the pins, without building.
 
-use sinter_executor::pins::{LockFile, Locking};
 use sinter_executor::LockRequest;
+use sinter_executor::pins::{LockFile, Locking};
 use sinter_graph::derivation::Input;
 use sinter_graph::lock::{DebianQuestion, Lock};
 use sinter_graph::platform::Platform;

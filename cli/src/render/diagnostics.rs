@@ -39,7 +39,9 @@ impl Renderer {
             .with_links(false)
             .with_context_lines(1)
             .with_show_related_as_nested(true)
-            .with_width(100);
+            .with_width(100)
+            // The terminal wraps by itself; a path broken in two cannot be copied.
+            .with_wrap_lines(false);
         Self { handler }
     }
 

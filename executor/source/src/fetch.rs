@@ -221,7 +221,10 @@ impl Http {
 /// Errors of the address or of our own request do not go away by trying again.
 fn transport(url: &str, error: &ureq::Error) -> Interrupted {
     match error {
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl | ureq::Error::TooManyRedirects => {
+        ureq::Error::BadUri(_)
+        | ureq::Error::Http(_)
+        | ureq::Error::InvalidProxyUrl
+        | ureq::Error::TooManyRedirects => {
             Interrupted::Final(FetchError::Transport { url: url.to_owned(), reason: error.to_string() })
         }
         other => Interrupted::Again(other.to_string()),

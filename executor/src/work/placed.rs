@@ -38,9 +38,11 @@ pub(crate) fn view(context: &Context, placed: &Placed) -> Result<Option<PathBuf>
     let path = directory(&workspace, "view")?;
     write_view(&path, &placed.manifest, &|entry| open(context, placed, entry))?;
     context.store.publish_view(&path, placed.digest)?;
-    context.store.view(&placed.digest).map(Some).ok_or_else(|| BuildError::Revoked {
-        reason: "the files of a step are gone from the store".to_owned(),
-    })
+    context
+        .store
+        .view(&placed.digest)
+        .map(Some)
+        .ok_or_else(|| BuildError::Revoked { reason: "the files of a step are gone from the store".to_owned() })
 }
 
 /// Opens the bytes of a placed file where they come from.

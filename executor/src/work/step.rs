@@ -104,15 +104,24 @@ fn prepare(
 }
 
 /// Who the script runs as: what the step says, else what the tree carries, else root.
-fn who(context: &Context, id: NodeId, step: &Step, layers: &[LayerDigest], from: &Tree) -> Result<Identity, BuildError> {
+fn who(
+    context: &Context,
+    id: NodeId,
+    step: &Step,
+    layers: &[LayerDigest],
+    from: &Tree,
+) -> Result<Identity, BuildError> {
     let inherited = context.configurations.inherited(step.from)?.user;
     let user = step.user.clone().or(inherited).filter(|user| !user.is_empty()).unwrap_or_else(|| "root".to_owned());
     let text = |path| {
         let bytes = read_file(&context.store, layers, from, path).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    identity(&user, &text("etc/passwd"), &text("etc/group"))
-        .ok_or_else(|| BuildError::NoSuchUser { node: id, name: context.name(id), user })
+    identity(&user, &text("etc/passwd"), &text("etc/group")).ok_or_else(|| BuildError::NoSuchUser {
+        node: id,
+        name: context.name(id),
+        user,
+    })
 }
 
 fn execute(
@@ -208,8 +217,11 @@ fn captured(context: &Context, id: NodeId, prepared: &Prepared, upper: &Path) ->
     };
     let files = Tree::single(&prepared.placed.manifest);
     let given = Given { from: &prepared.from, files: &files };
-    let manifest = capture(upper, &given, &policy)
-        .map_err(|source| BuildError::Capture { node: id, name: context.name(id), source })?;
+    let manifest = capture(upper, &given, &policy).map_err(|source| BuildError::Capture {
+        node: id,
+        name: context.name(id),
+        source,
+    })?;
     match keep.unused() {
         Some(pattern) => Err(BuildError::NothingKept { node: id, name: context.name(id), pattern }),
         None => Ok(manifest),
@@ -291,8 +303,7 @@ fn failure(
         })
         .collect();
     let document = &prepared.document;
-    let undeclared =
-        undeclared::undeclared(&candidates, &output, &document.script, line, &document.workdir);
+    let undeclared = undeclared::undeclared(&candidates, &output, &document.script, line, &document.workdir);
     let lines: Vec<&str> = output.lines().collect();
     BuildError::Step(Box::new(StepFailure {
         node: id,

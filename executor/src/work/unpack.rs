@@ -28,6 +28,12 @@ pub(crate) fn unpack(context: &Context, id: NodeId, unpack: &Unpack) -> Result<O
     let manifest = debian.unpack(&packages, unpack.system, &directory).map_err(failed)?;
     let layer = context.store.publish_layer(&directory, manifest)?;
     let layer_bytes = Some(context.store.layer_size(&layer)?);
-    context.listener.on(Event::Finished { node: id, name, work: Work::Unpack, elapsed: started.elapsed(), layer_bytes });
+    context.listener.on(Event::Finished {
+        node: id,
+        name,
+        work: Work::Unpack,
+        elapsed: started.elapsed(),
+        layer_bytes,
+    });
     Ok(Outcome { layers: vec![layer], image: None })
 }

@@ -54,9 +54,8 @@ fn member(header: &[u8; HEADER_LENGTH], offset: u64) -> Result<Member, String> {
     if header[58..] != *b"`\n" {
         return Err(fault());
     }
-    let text = |range: std::ops::Range<usize>| {
-        std::str::from_utf8(&header[range]).map(str::trim_end).map_err(|_| fault())
-    };
+    let text =
+        |range: std::ops::Range<usize>| std::str::from_utf8(&header[range]).map(str::trim_end).map_err(|_| fault());
     let name = text(0..16)?;
     let size = text(48..58)?;
     if size.is_empty() || !size.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -101,7 +100,8 @@ mod tests {
 
     #[test]
     fn members_are_found_at_even_offsets() {
-        let bytes = archive(&[header("a/", "3"), b"abc\n".to_vec(), header("b", "0"), header("c", "2"), b"xy".to_vec()]);
+        let bytes =
+            archive(&[header("a/", "3"), b"abc\n".to_vec(), header("b", "0"), header("c", "2"), b"xy".to_vec()]);
         let found = members(&mut Cursor::new(bytes)).expect("an archive");
         let shown: Vec<(&str, u64, u64)> = found.iter().map(|m| (m.name.as_str(), m.offset, m.size)).collect();
         assert_eq!(shown, [("a", 68, 3), ("b", 132, 0), ("c", 192, 2)]);

@@ -70,7 +70,8 @@ impl Debian<'_> {
             let url = format!("{}/dists/{suite}/InRelease", mirror.url);
             match self.http().get(&url, MAX_RELEASE_BYTES) {
                 Ok(bytes) => {
-                    let text = String::from_utf8(bytes).map_err(|_| release_fault(suite, "its InRelease is not UTF-8"))?;
+                    let text =
+                        String::from_utf8(bytes).map_err(|_| release_fault(suite, "its InRelease is not UTF-8"))?;
                     return Ok(Ok((mirror, text)));
                 }
                 Err(FetchError::Gone { .. }) => absent = format!("{} does not have it", mirror.url),
@@ -113,12 +114,13 @@ impl Debian<'_> {
         let fetched = self.http().get(&url, index.size.min(MAX_INDEX_BYTES));
         let bytes = match fetched {
             // By-hash may be announced and yet not be mirrored.
-            Err(FetchError::Gone { .. }) => {
-                self.http().get(&format!("{}/dists/{suite}/{}", mirror.url, index.path), index.size.min(MAX_INDEX_BYTES))
-            }
+            Err(FetchError::Gone { .. }) => self
+                .http()
+                .get(&format!("{}/dists/{suite}/{}", mirror.url, index.path), index.size.min(MAX_INDEX_BYTES)),
             other => other,
         };
-        let bytes = bytes.map_err(|source| DebianError::Fetch { what: format!("the package index of {suite}"), source })?;
+        let bytes =
+            bytes.map_err(|source| DebianError::Fetch { what: format!("the package index of {suite}"), source })?;
         let found = BlobDigest::of(&bytes);
         if found != index.digest {
             return Err(DebianError::IndexMismatch { suite: suite.to_owned(), expected: index.digest, found });

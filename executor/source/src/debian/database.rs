@@ -26,15 +26,39 @@ pub(super) type DatabaseFile = (String, Vec<u8>, u32);
 
 /// The fields dpkg knows, in the order it writes them; others follow.
 const FIELDS: [&str; 23] = [
-    "Package", "Essential", "Protected", "Status", "Priority", "Section", "Installed-Size", "Origin", "Maintainer",
-    "Bugs", "Architecture", "Multi-Arch", "Source", "Version", "Replaces", "Provides", "Depends", "Pre-Depends",
-    "Recommends", "Suggests", "Breaks", "Conflicts", "Enhances",
+    "Package",
+    "Essential",
+    "Protected",
+    "Status",
+    "Priority",
+    "Section",
+    "Installed-Size",
+    "Origin",
+    "Maintainer",
+    "Bugs",
+    "Architecture",
+    "Multi-Arch",
+    "Source",
+    "Version",
+    "Replaces",
+    "Provides",
+    "Depends",
+    "Pre-Depends",
+    "Recommends",
+    "Suggests",
+    "Breaks",
+    "Conflicts",
+    "Enhances",
 ];
 
 /// Directories dpkg expects to be there.
 pub(super) const SYSTEM_DIRECTORIES: [&str; 6] = [
-    "var/lib/dpkg/alternatives", "var/lib/dpkg/info", "var/lib/dpkg/parts", "var/lib/dpkg/triggers",
-    "var/lib/dpkg/updates", "var/lib/apt",
+    "var/lib/dpkg/alternatives",
+    "var/lib/dpkg/info",
+    "var/lib/dpkg/parts",
+    "var/lib/dpkg/triggers",
+    "var/lib/dpkg/updates",
+    "var/lib/apt",
 ];
 
 /// The databases of a system in which every package waits for its configuration. `packages` are in dependency order.
@@ -44,7 +68,8 @@ pub(super) fn system_files(packages: &[Unpacked<'_>], architecture: &str) -> Vec
     let mut by_name: Vec<&Unpacked<'_>> = packages.iter().collect();
     by_name.sort_by_key(|unpacked| (&unpacked.control.name, &unpacked.control.architecture));
     text("var/lib/dpkg/status", by_name.iter().map(|unpacked| paragraph(unpacked, "install ok unpacked")).collect());
-    let order = packages.iter().map(|unpacked| format!("{}:{}\n", unpacked.control.name, unpacked.control.architecture));
+    let order =
+        packages.iter().map(|unpacked| format!("{}:{}\n", unpacked.control.name, unpacked.control.architecture));
     text("var/lib/dpkg/sinter-unpacked-order", order.collect());
     text("var/lib/dpkg/arch", format!("{architecture}\n"));
     for empty in ["available", "diversions", "statoverride"] {
@@ -118,7 +143,8 @@ fn info_files(unpacked: &Unpacked<'_>) -> Vec<DatabaseFile> {
     for path in unpacked.paths.iter().filter(|path| !path.is_root()) {
         let _ = writeln!(list, "/{path}");
     }
-    let mut files = vec![(format!("{base}.list"), list.into_bytes(), 0o644), (format!("{base}.md5sums"), md5sums(unpacked), 0o644)];
+    let mut files =
+        vec![(format!("{base}.list"), list.into_bytes(), 0o644), (format!("{base}.md5sums"), md5sums(unpacked), 0o644)];
     for (name, bytes) in unpacked.control.files.iter().filter(|(name, _)| *name != "md5sums") {
         let is_script = ["preinst", "postinst", "prerm", "postrm", "config"].contains(&name.as_str());
         files.push((format!("{base}.{name}"), bytes.clone(), if is_script { 0o755 } else { 0o644 }));
@@ -140,7 +166,8 @@ fn md5sums(unpacked: &Unpacked<'_>) -> Vec<u8> {
 fn triggers(packages: &[&Unpacked<'_>]) -> BTreeMap<String, String> {
     let mut files = BTreeMap::from([("File".to_owned(), String::new()), ("Unincorp".to_owned(), String::new())]);
     for unpacked in packages {
-        let text = unpacked.control.files.get("triggers").map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
+        let text =
+            unpacked.control.files.get("triggers").map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
         let name = unpacked.control.database_name();
         for directive in text.lines().map(|line| line.split('#').next().unwrap_or_default()) {
             let mut words = directive.split_whitespace();
@@ -184,8 +211,11 @@ fn extended_states(packages: &[Unpacked<'_>], architecture: &str) -> String {
 
 fn manual_packages(controls: &[&Control], architecture: &str) -> BTreeSet<usize> {
     let needs = needs(controls, architecture);
-    let needed: BTreeSet<usize> =
-        needs.iter().enumerate().flat_map(|(index, met)| met.iter().copied().filter(move |&other| other != index)).collect();
+    let needed: BTreeSet<usize> = needs
+        .iter()
+        .enumerate()
+        .flat_map(|(index, met)| met.iter().copied().filter(move |&other| other != index))
+        .collect();
     let mut manual: BTreeSet<usize> =
         (0..controls.len()).filter(|index| !needed.contains(index) || controls[*index].is_essential()).collect();
     let mut reached = BTreeSet::new();

@@ -67,8 +67,17 @@ mod tests {
             assert_eq!(parse_date(text), Some(seconds), "{text}");
             assert_eq!(format_date(seconds), written);
         }
-        for bad in ["", "x", "Sat, 17 May 2025 09:12:50 EST", "0 May 2025 0:0:0 UTC", "1 Mai 2025 0:0:0 UTC",
-            "1 May 2025 24:0:0 UTC", "1 May 99999 0:0:0 UTC", "1 May 2025 0:0 UTC", "1 May 2025 +1:0:0 UTC"] {
+        for bad in [
+            "",
+            "x",
+            "Sat, 17 May 2025 09:12:50 EST",
+            "0 May 2025 0:0:0 UTC",
+            "1 Mai 2025 0:0:0 UTC",
+            "1 May 2025 24:0:0 UTC",
+            "1 May 99999 0:0:0 UTC",
+            "1 May 2025 0:0 UTC",
+            "1 May 2025 +1:0:0 UTC",
+        ] {
             assert_eq!(parse_date(bad), None, "{bad}");
         }
     }

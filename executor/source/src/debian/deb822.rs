@@ -156,8 +156,14 @@ mod tests {
     #[test]
     fn faults_are_named_by_line() {
         let many: String = (0..=MAX_FIELDS).map(|index| format!("F{index}: x\n")).collect();
-        let cases: [(&str, usize); 6] =
-            [(" x", 1), ("A: b\nno colon", 2), ("A: b\nA: c", 2), (": x", 1), ("A: b\nB c: d", 2), (&many, MAX_FIELDS + 1)];
+        let cases: [(&str, usize); 6] = [
+            (" x", 1),
+            ("A: b\nno colon", 2),
+            ("A: b\nA: c", 2),
+            (": x", 1),
+            ("A: b\nB c: d", 2),
+            (&many, MAX_FIELDS + 1),
+        ];
         for (text, line) in cases {
             let error = Paragraphs::new(text).find_map(Result::err).expect(text);
             assert_eq!(error.line, line, "{error}");

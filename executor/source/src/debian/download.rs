@@ -33,7 +33,11 @@ pub(super) fn fetch(debian: &Debian<'_>, packages: &[&PinnedPackage]) -> Result<
     }
     debian.mirrors()?;
     let parts = debian.cache_directory().join("partial");
-    std::fs::create_dir_all(&parts).map_err(|source| DebianError::Io { action: "create", path: parts.clone(), source })?;
+    std::fs::create_dir_all(&parts).map_err(|source| DebianError::Io {
+        action: "create",
+        path: parts.clone(),
+        source,
+    })?;
     Downloads::new(debian, &missing, &parts).run()
 }
 
@@ -115,7 +119,8 @@ impl<'d, 'p> Downloads<'d, 'p> {
     }
 
     fn advance(&self, package: &PinnedPackage, bytes: i64) {
-        let done = self.done_bytes.fetch_add(bytes.cast_unsigned(), Ordering::Relaxed).wrapping_add(bytes.cast_unsigned());
+        let done =
+            self.done_bytes.fetch_add(bytes.cast_unsigned(), Ordering::Relaxed).wrapping_add(bytes.cast_unsigned());
         let (name, total_bytes) = (package.name.clone(), self.total_bytes);
         self.debian.report(Progress::Download { name, done_bytes: done, total_bytes });
     }

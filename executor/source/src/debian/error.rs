@@ -20,7 +20,9 @@ pub enum MirrorError {
         apt_directory: PathBuf,
     },
     /// A mirror's address cannot be used.
-    #[error("`{url}` is no address of a Debian mirror: expected http:// or https:// and the directory that holds `dists`")]
+    #[error(
+        "`{url}` is no address of a Debian mirror: expected http:// or https:// and the directory that holds `dists`"
+    )]
     Address {
         /// What was given.
         url: String,
@@ -57,7 +59,9 @@ pub enum DebianError {
         source: FetchError,
     },
     /// The mirror has no such suite.
-    #[error("suite {suite} is not on the mirror {mirror}: check the suite's name, or choose another mirror with --mirror debian=URL")]
+    #[error(
+        "suite {suite} is not on the mirror {mirror}: check the suite's name, or choose another mirror with --mirror debian=URL"
+    )]
     NoSuite {
         /// The suite.
         suite: String,
@@ -91,7 +95,9 @@ pub enum DebianError {
         keyring: PathBuf,
     },
     /// The release is older than it allows.
-    #[error("the release of suite {suite} was valid until {until}: the mirror is stale, choose another with --mirror debian=URL")]
+    #[error(
+        "the release of suite {suite} was valid until {until}: the mirror is stale, choose another with --mirror debian=URL"
+    )]
     Expired {
         /// The suite.
         suite: String,
@@ -107,7 +113,9 @@ pub enum DebianError {
         reason: String,
     },
     /// An index is not what the release says.
-    #[error("the package index of {suite} has sha256 {found}, the signed release says {expected}: the mirror is being updated or tampered with, try again later")]
+    #[error(
+        "the package index of {suite} has sha256 {found}, the signed release says {expected}: the mirror is being updated or tampered with, try again later"
+    )]
     IndexMismatch {
         /// The suite.
         suite: String,
@@ -117,7 +125,9 @@ pub enum DebianError {
         found: BlobDigest,
     },
     /// The index a lock pins is nowhere any more.
-    #[error("the package index of {suite} pinned in the lock ({digest}) is no longer on the mirror: run `sinter update` to move to the current release")]
+    #[error(
+        "the package index of {suite} pinned in the lock ({digest}) is no longer on the mirror: run `sinter update` to move to the current release"
+    )]
     IndexGone {
         /// The suite.
         suite: String,
@@ -163,13 +173,17 @@ pub enum DebianError {
         chain: Vec<String>,
     },
     /// The search for a closure was given up.
-    #[error("in {question}: no choice of packages was found within the limit of the search: ask for fewer or more exact packages")]
+    #[error(
+        "in {question}: no choice of packages was found within the limit of the search: ask for fewer or more exact packages"
+    )]
     TooHard {
         /// The suite and the asked packages.
         question: String,
     },
     /// A pinned package is nowhere any more.
-    #[error("package {name} {version} ({digest}) is no longer on the mirror: run `sinter update {name}` to move to the current version")]
+    #[error(
+        "package {name} {version} ({digest}) is no longer on the mirror: run `sinter update {name}` to move to the current version"
+    )]
     PackageGone {
         /// The package.
         name: String,
@@ -179,7 +193,9 @@ pub enum DebianError {
         digest: BlobDigest,
     },
     /// A package comes from an archive that no mirror is configured for.
-    #[error("package {name} comes from the archive {archive}, of which no mirror is known: give --mirror {archive}=URL")]
+    #[error(
+        "package {name} comes from the archive {archive}, of which no mirror is known: give --mirror {archive}=URL"
+    )]
     NoSuchArchive {
         /// The package.
         name: String,
@@ -187,7 +203,9 @@ pub enum DebianError {
         archive: String,
     },
     /// The mirror sends other bytes than the pin says.
-    #[error("package {name} {version}: expected {expected}, the mirror sent {found}: it may be tampered with; choose another with --mirror debian=URL")]
+    #[error(
+        "package {name} {version}: expected {expected}, the mirror sent {found}: it may be tampered with; choose another with --mirror debian=URL"
+    )]
     PackageMismatch {
         /// The package.
         name: String,

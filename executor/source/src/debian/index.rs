@@ -178,9 +178,7 @@ impl<'t> Universe<'t> {
         match relation.qualifier {
             None | Some("native") => true,
             Some("any") => self.packages[id].allows_any(),
-            Some(architecture) => {
-                architecture == self.architecture && self.packages[id].architecture == architecture
-            }
+            Some(architecture) => architecture == self.architecture && self.packages[id].architecture == architecture,
         }
     }
 

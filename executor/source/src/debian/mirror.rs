@@ -116,8 +116,7 @@ impl MirrorConfig {
         let names = |mirror: &ArchiveMirror| {
             mirror.suites.is_empty() || mirror.suites.iter().any(|configured| configured == suite)
         };
-        let mut mirrors: Vec<&ArchiveMirror> =
-            self.mirrors.iter().filter(|mirror| mirror.archive == archive).collect();
+        let mut mirrors: Vec<&ArchiveMirror> = self.mirrors.iter().filter(|mirror| mirror.archive == archive).collect();
         mirrors.sort_by_key(|mirror| !names(mirror));
         mirrors
     }
@@ -212,8 +211,7 @@ fn one_line_source(line: &str) -> Option<AptSource> {
 }
 
 fn deb822_sources(text: &str, file: &Path) -> Vec<AptSource> {
-    let text: String =
-        text.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
+    let text: String = text.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
     let mut sources = Vec::new();
     for paragraph in Paragraphs::new(&text).map_while(Result::ok) {
         let disabled = paragraph.get("Enabled").is_some_and(|word| ["no", "false", "0", "off"].contains(&word));
@@ -305,11 +303,17 @@ mod tests {
         std::fs::write(settings.apt_directory.join("sources.list"), "deb http://a.test/debian x main").expect("a file");
         settings.security = Some("http://s.test/security/".to_owned());
         let config = MirrorConfig::settle(&settings).expect("mirrors");
-        assert_eq!(shown(&config), ["debian http://a.test/debian [\"x\"]", "debian-security http://s.test/security []"]);
+        assert_eq!(
+            shown(&config),
+            ["debian http://a.test/debian [\"x\"]", "debian-security http://s.test/security []"]
+        );
         settings.debian = Some("http://m.test/debian/".to_owned());
         settings.security = None;
         let config = MirrorConfig::settle(&settings).expect("mirrors");
-        assert_eq!(shown(&config), ["debian http://m.test/debian []", "debian-security http://m.test/debian-security []"]);
+        assert_eq!(
+            shown(&config),
+            ["debian http://m.test/debian []", "debian-security http://m.test/debian-security []"]
+        );
         assert_eq!(config.mirrors.iter().map(|mirror| mirror.presumed).collect::<Vec<_>>(), [false, true]);
     }
 
@@ -318,7 +322,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let mut settings = settings(directory.path());
         assert!(matches!(MirrorConfig::settle(&settings), Err(MirrorError::Unknown { .. })));
-        for bad in ["ftp://a.test/debian", "http://", "http:///x", "http://a b/debian", "a.test/debian", "http://a/?q"] {
+        for bad in ["ftp://a.test/debian", "http://", "http:///x", "http://a b/debian", "a.test/debian", "http://a/?q"]
+        {
             settings.debian = Some(bad.to_owned());
             assert!(matches!(MirrorConfig::settle(&settings), Err(MirrorError::Address { .. })), "{bad}");
         }

@@ -31,10 +31,18 @@ pub(super) enum Bytes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Thing {
     Directory,
-    File { size: u64, content: ContentHash, bytes: Bytes },
-    Symlink { target: Vec<u8> },
+    File {
+        size: u64,
+        content: ContentHash,
+        bytes: Bytes,
+    },
+    Symlink {
+        target: Vec<u8>,
+    },
     /// Another name of a file the same package brought before.
-    HardLink { to: TreePath },
+    HardLink {
+        to: TreePath,
+    },
     Fifo,
 }
 
@@ -202,7 +210,9 @@ impl Placement {
             Some(Node { placed: Placed { thing: Thing::File { .. }, .. }, owner: other, .. }) if *other == owner => {
                 Ok(path)
             }
-            Some(Node { placed: Placed { thing: Thing::HardLink { to }, .. }, owner: other, .. }) if *other == owner => {
+            Some(Node { placed: Placed { thing: Thing::HardLink { to }, .. }, owner: other, .. })
+                if *other == owner =>
+            {
                 Ok(to.clone())
             }
             _ => Err(Misplaced::Malformed(format!("it has a hard link to {to}, which is no file of it"))),
@@ -328,8 +338,7 @@ mod tests {
     fn replacing_works_in_both_orders() {
         for owners in [[1, 9], [9, 1]] {
             let text = |owner: Owner| file(if owner == 9 { "new" } else { "old" });
-            let placement =
-                placed(owners.iter().map(|&owner| (owner, "f", text(owner))).collect()).expect("a tree");
+            let placement = placed(owners.iter().map(|&owner| (owner, "f", text(owner))).collect()).expect("a tree");
             assert_eq!(placement.nodes[&path("f")].owner, 9);
             assert_eq!(placement.lost, [(1, path("f"))]);
         }

@@ -50,7 +50,8 @@ impl Release {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let paragraph = single_paragraph(text).map_err(|error| format!("its Release file, {error}"))?;
         let owned = |name| paragraph.get(name).map(str::to_owned);
-        let date = |text: &str| parse_date(text).ok_or_else(|| format!("its Release file has an unreadable date `{text}`"));
+        let date =
+            |text: &str| parse_date(text).ok_or_else(|| format!("its Release file has an unreadable date `{text}`"));
         Ok(Self {
             version: owned("Version").filter(|version| sinter_graph::lock::is_version(version)),
             date: date(paragraph.get("Date").ok_or("its Release file has no date")?)?,

@@ -362,7 +362,8 @@ mod tests {
 
     #[test]
     fn conflicts_name_both_packages() {
-        let lines = ["aa; Depends: bb", "bb; Breaks: cc (<< 2)", "cc 1; Conflicts: vv; Provides: vv", "dd; Provides: vv"];
+        let lines =
+            ["aa; Depends: bb", "bb; Breaks: cc (<< 2)", "cc 1; Conflicts: vv; Provides: vv", "dd; Provides: vv"];
         let conflict = |asked: &[&str]| match answer(&lines, asked) {
             Err(Failure::Conflict { package, relation, other, .. }) => format!("{package} / {relation} / {other}"),
             other => format!("{other:?}"),

@@ -4,9 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use sinter_graph::lock::{
-    self, DebianPin, DebianQuestion, DebianRelease, MAIN_ARCHIVE, PinnedArchive, PinnedPackage,
-};
+use sinter_graph::lock::{self, DebianPin, DebianQuestion, DebianRelease, MAIN_ARCHIVE, PinnedArchive, PinnedPackage};
 
 use super::archive::Live;
 use super::error::DebianError;
@@ -78,11 +76,7 @@ fn live_archives(debian: &Debian<'_>, suite: &str, architecture: &str) -> Result
     Ok((archives, indexes))
 }
 
-fn pinned_archives(
-    debian: &Debian<'_>,
-    release: &DebianRelease,
-    architecture: &str,
-) -> Result<Archives, DebianError> {
+fn pinned_archives(debian: &Debian<'_>, release: &DebianRelease, architecture: &str) -> Result<Archives, DebianError> {
     let (mut archives, mut indexes) = (release.archives.clone(), Vec::new());
     for archive in &mut archives {
         let digest = match archive.indexes.get(architecture) {

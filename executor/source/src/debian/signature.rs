@@ -72,7 +72,8 @@ fn check(signature: &Signature, text: &[u8], keys: &Keys, now: i64) -> Result<()
             }
         }
     }
-    Err(refusal.unwrap_or_else(|| format!("no key of the keyring made the signature of {signer}, or the text was changed")))
+    Err(refusal
+        .unwrap_or_else(|| format!("no key of the keyring made the signature of {signer}, or the text was changed")))
 }
 
 fn check_form(signature: &Signature, now: i64) -> Result<(), String> {
@@ -184,7 +185,8 @@ fn subkey_refusal(certificate: &SignedPublicKey, subkey: &SignedPublicSubKey, no
         .max_by_key(|signature| signature.created().map(|time| time.as_secs()));
     let Some(binding) = newest else { return Some("does not belong to its certificate") };
     let back = binding.embedded_signature();
-    if !binding.key_flags().sign() || back.is_none_or(|back| back.verify_primary_key_binding(&subkey.key, primary).is_err())
+    if !binding.key_flags().sign()
+        || back.is_none_or(|back| back.verify_primary_key_binding(&subkey.key, primary).is_err())
     {
         return Some("is not meant for signing");
     }
@@ -199,4 +201,82 @@ pub(super) fn signed_text(message: &str) -> Result<String, String> {
     let (message, _) = CleartextSignedMessage::from_string(message)
         .map_err(|error| format!("it is not a clear-signed message ({error})"))?;
     Ok(message.signed_text().replace("\r\n", "\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Made with gpg: a certifying key valid from 2024-01-01 for two years, whose signing subkey is valid for one.
+    const KEYRING: &[u8] = include_bytes!("fixtures/keyring.asc");
+    const REVOKED: &[u8] = include_bytes!("fixtures/revoked.asc");
+    const OTHER: &[u8] = include_bytes!("fixtures/other.gpg");
+    const BY_SUBKEY: &str = include_str!("fixtures/by-subkey.asc");
+    const BY_OTHER: &str = include_str!("fixtures/by-other.asc");
+    const BY_WEAK_HASH: &str = include_str!("fixtures/by-weak-hash.asc");
+    const SUMMER_2024: i64 = 1_720_000_000;
+    const SUMMER_2025: i64 = 1_750_000_000;
+    const SUMMER_2026: i64 = 1_780_000_000;
+    const BEFORE: i64 = 1_600_000_000;
+
+    fn verified(keyring: &[u8], message: &str, now: i64) -> Result<String, String> {
+        verified_text(message, &Keys::read(keyring)?, now)
+    }
+
+    #[test]
+    fn good_signatures_hand_out_the_text() {
+        // Trailing blanks are not signed (RFC 9580, 7.1) and not handed out.
+        let text = Ok("Suite: test\n- dashed line\nlast".to_owned());
+        let found = |keyring, message, now| verified(keyring, message, now).map(|text| text.trim_end().to_owned());
+        assert_eq!(found(KEYRING, BY_SUBKEY, SUMMER_2024), text);
+        assert_eq!(found(OTHER, BY_OTHER, SUMMER_2026), text);
+        let mut both = Keys::read(KEYRING).expect("a keyring");
+        both.extend(Keys::read(OTHER).expect("a keyring"));
+        assert!(verified_text(BY_OTHER, &both, SUMMER_2024).is_ok());
+    }
+
+    #[test]
+    fn what_does_not_count_is_said() {
+        let cases = [
+            (KEYRING, BY_SUBKEY.to_owned(), SUMMER_2025, "has expired"),
+            (KEYRING, BY_SUBKEY.to_owned(), SUMMER_2026, "has expired"),
+            (KEYRING, BY_SUBKEY.to_owned(), BEFORE, "in the future"),
+            (KEYRING, BY_SUBKEY.replace("test", "tset"), SUMMER_2024, "or the text was changed"),
+            (KEYRING, BY_OTHER.to_owned(), SUMMER_2024, "no key of the keyring"),
+            (KEYRING, BY_WEAK_HASH.to_owned(), SUMMER_2024, "weak or unknown hash"),
+            (REVOKED, BY_SUBKEY.to_owned(), SUMMER_2024, "is revoked"),
+            (KEYRING, "Suite: test\n".to_owned(), SUMMER_2024, "not a clear-signed message"),
+            (KEYRING, String::new(), SUMMER_2024, "not a clear-signed message"),
+        ];
+        for (keyring, message, now, reason) in cases {
+            let error = verified(keyring, &message, now).expect_err(reason);
+            assert!(error.contains(reason), "{error} / {reason}");
+        }
+        for rubbish in [&b""[..], b"rubbish", b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n"] {
+            assert!(Keys::read(rubbish).is_err());
+        }
+    }
+
+    #[test]
+    fn text_around_the_message_is_not_handed_out() {
+        let before = format!("Suite: evil\n\n{BY_SUBKEY}");
+        let after = format!("{BY_SUBKEY}\nSuite: evil\n");
+        for message in [before, after] {
+            if let Ok(text) = verified(KEYRING, &message, SUMMER_2024) {
+                assert!(!text.contains("evil"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn changed_messages_never_verify() {
+        let body = BY_SUBKEY.find("Suite").unwrap_or(0);
+        for index in body..body + "Suite: test\n- - dashed line\nlast".len() {
+            let mut bytes = BY_SUBKEY.as_bytes().to_vec();
+            bytes[index] ^= 1;
+            if let Ok(message) = String::from_utf8(bytes) {
+                assert!(verified(KEYRING, &message, SUMMER_2024).is_err(), "{message}");
+            }
+        }
+    }
 }

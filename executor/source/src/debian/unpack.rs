@@ -131,9 +131,13 @@ fn replacements(packages: &[ReadPackage], architecture: &str) -> BTreeMap<Owner,
     for (new, package) in packages.iter().enumerate() {
         let relations = parse_relations(package.control.field("Replaces"), architecture).unwrap_or_default();
         let replaced = |old: &Control| {
-            relations.iter().flat_map(|group| &group.0).any(|relation| relation.name == old.name && relation.admits(&old.version))
+            relations
+                .iter()
+                .flat_map(|group| &group.0)
+                .any(|relation| relation.name == old.name && relation.admits(&old.version))
         };
-        let olds: Vec<Owner> = (0..packages.len()).filter(|&old| old != new && replaced(&packages[old].control)).collect();
+        let olds: Vec<Owner> =
+            (0..packages.len()).filter(|&old| old != new && replaced(&packages[old].control)).collect();
         if !olds.is_empty() {
             all.insert(new, olds);
         }
