@@ -113,10 +113,13 @@ fn each_node(derivation: &mut Derivation, visit: &mut dyn FnMut(&mut NodeId)) {
             from.iter_mut().for_each(&mut *visit);
             files.iter_mut().for_each(|files| each_node_of_files(files, visit));
         }
-        Derivation::Merge(Merge { items, .. }) => items.iter_mut().for_each(|item| match item {
-            Item::Tree(id) => visit(id),
-            Item::Files(files) => each_node_of_files(files, visit),
-        }),
+        Derivation::Merge(Merge { items, configuration_from, .. }) => {
+            items.iter_mut().for_each(|item| match item {
+                Item::Tree(id) => visit(id),
+                Item::Files(files) => each_node_of_files(files, visit),
+            });
+            configuration_from.iter_mut().for_each(visit);
+        }
         Derivation::Image(image) => {
             let Image { tree, configuration_from, .. } = &mut **image;
             tree.iter_mut().chain(configuration_from).for_each(visit);

@@ -18,9 +18,6 @@ const MOST_FILES: usize = 1_000;
 /// Imports of imports deeper than this are refused; loading recurses.
 const DEEPEST_IMPORT: usize = 32;
 
-/// Larger texts are not read: offsets are 32 bits wide, and nobody wrote them.
-const LARGEST_FILE: usize = 16 << 20;
-
 /// A checked file.
 #[derive(Debug)]
 pub(crate) struct LoadedModule {
@@ -117,11 +114,8 @@ impl Loader<'_> {
     }
 
     fn read(&self, path: &str) -> Result<Arc<str>, String> {
-        let text = self.world.read(path)?;
-        if text.len() > LARGEST_FILE {
-            return Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20));
-        }
-        Ok(Arc::from(text))
+        // A file that is too large is refused by the parser, with a code of its own.
+        self.world.read(path).map(Arc::from)
     }
 
     fn prelude(&mut self) {

@@ -127,7 +127,7 @@ fn roots(request: &mut Request) -> Vec<(String, NodeId)> {
             TargetValue::Node(node) => node,
             TargetValue::Files(files) => request.graph.add(Node {
                 name: name.clone(),
-                derivation: Derivation::Merge(Merge { items: vec![Item::Files(files)], workdir: None }),
+                derivation: Derivation::Merge(Merge { items: vec![Item::Files(files)], ..Merge::default() }),
             }),
         };
         roots.push((name, node));

@@ -10,6 +10,7 @@ mod build;
 mod context;
 mod error;
 mod events;
+mod failing_line;
 mod keys;
 pub mod merge;
 mod needed;

@@ -90,6 +90,24 @@ impl Configuration {
         self.workdir.as_deref().filter(|workdir| !workdir.is_empty() && *workdir != "/").unwrap_or(DEFAULT_WORKDIR)
     }
 
+    /// The names of the fields in which two configurations differ.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let fields = [
+            ("env", self.env != other.env),
+            ("user", self.user != other.user),
+            ("workdir", self.workdir != other.workdir),
+            ("entrypoint", self.entrypoint != other.entrypoint),
+            ("cmd", self.cmd != other.cmd),
+            ("expose", self.expose != other.expose),
+            ("volumes", self.volumes != other.volumes),
+            ("labels", self.labels != other.labels),
+            ("stop_signal", self.stop_signal != other.stop_signal),
+            ("healthcheck", self.healthcheck != other.healthcheck),
+        ];
+        fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    }
+
     /// PATH with `directories` before the inherited ones.
     #[must_use]
     pub fn extended_path(&self, directories: &[String]) -> String {
@@ -102,8 +120,8 @@ impl Configuration {
     /// entrypoint clears an inherited cmd.
     #[must_use]
     pub fn with(mut self, fields: &ImageFields) -> Self {
-        let path = self.extended_path(&fields.path);
         self.env.extend(fields.env.clone());
+        let path = self.extended_path(&fields.path);
         self.env.insert("PATH".to_owned(), path);
         self.labels.extend(fields.labels.clone());
         if let Some(entrypoint) = &fields.entrypoint {
@@ -180,6 +198,14 @@ mod tests {
             Configuration { env: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]), ..Configuration::default() };
         let fields = ImageFields { path: strings(&["/opt/a", "/opt/b"]), ..ImageFields::default() };
         assert_eq!(base.with(&fields).path(), "/opt/a:/opt/b:/bin");
+    }
+
+    #[test]
+    fn path_said_in_env_replaces_the_inherited_one() {
+        let env = |path: &str| BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
+        let base = Configuration { env: env("/bin"), ..Configuration::default() };
+        let fields = ImageFields { env: env("/x"), path: strings(&["/first"]), ..ImageFields::default() };
+        assert_eq!(base.with(&fields).path(), "/first:/x");
     }
 
     #[test]

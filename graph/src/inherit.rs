@@ -5,7 +5,7 @@ use crate::derivation::{Derivation, Graph, Item, NodeId};
 
 /// Two trees of one list carry different configurations, so neither can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{first}` and `{second}` carry different configurations: say which one counts with `from = ...`")]
+#[error("`{first}` and `{second}` carry different configurations ({differences}): say which one counts with `from = ...` of an image, or say the field yourself")]
 pub struct ConfigurationClash {
     /// The merge, step or image in which they meet.
     pub node: NodeId,
@@ -13,6 +13,8 @@ pub struct ConfigurationClash {
     pub first: String,
     /// Name of the other tree.
     pub second: String,
+    /// The fields in which they differ.
+    pub differences: String,
 }
 
 /// What each node of a graph carries, by node.
@@ -61,7 +63,11 @@ impl Configurations {
                     Item::Tree(tree) => Some(*tree),
                     Item::Files(_) => None,
                 });
-                Ok(self.common(graph, id, trees)?.at(merge.workdir.as_ref()))
+                let common = match merge.configuration_from {
+                    Some(chosen) => self.of_node(chosen)?,
+                    None => self.common(graph, id, trees, merge.workdir.is_some())?,
+                };
+                Ok(common.at(merge.workdir.as_ref()))
             }
             Derivation::Image(image) => {
                 Ok(self.inherited(image.configuration_from.or(image.tree))?.with(&image.fields))
@@ -69,15 +75,20 @@ impl Configurations {
         }
     }
 
+    /// The one configuration of several trees. Their working directories count only if nothing else says where files land.
     fn common(
         &self,
         graph: &Graph,
         node: NodeId,
         trees: impl Iterator<Item = NodeId>,
+        workdir_is_said: bool,
     ) -> Result<Configuration, ConfigurationClash> {
         let mut chosen: Option<(NodeId, Configuration)> = None;
         for tree in trees {
-            let configuration = self.of_node(tree)?;
+            let mut configuration = self.of_node(tree)?;
+            if workdir_is_said {
+                configuration.workdir = None;
+            }
             if configuration == Configuration::default() {
                 continue;
             }
@@ -87,6 +98,7 @@ impl Configurations {
                         node,
                         first: graph.node(*first).name.clone(),
                         second: graph.node(tree).name.clone(),
+                        differences: known.differences(&configuration).join(", "),
                     });
                 }
                 _ => chosen = Some((tree, configuration)),
@@ -97,11 +109,12 @@ impl Configurations {
 }
 
 impl Configuration {
-    /// The same configuration in another working directory, if one is said.
+    /// The same configuration in another working directory, if one is said. `/` means the default one, so that a step which
+    /// only runs there leaves no mark on its tree.
     #[must_use]
     fn at(mut self, workdir: Option<&String>) -> Self {
         if let Some(workdir) = workdir {
-            self.workdir = Some(workdir.clone());
+            self.workdir = Some(workdir.clone()).filter(|workdir| workdir != "/");
         }
         self
     }
@@ -145,13 +158,27 @@ mod tests {
     }
 
     #[test]
+    fn working_directories_clash_unless_one_is_said() {
+        let mut graph = Graph::default();
+        let base = base(&mut graph);
+        let (a, b) = (step(&mut graph, base, Some("/a")), step(&mut graph, base, Some("/b")));
+        let items = vec![Item::Tree(a), Item::Tree(b), Item::Tree(step(&mut graph, base, Some("/")))];
+        let said = Merge { items: items.clone(), workdir: Some("/c".to_owned()), ..Merge::default() };
+        let silent = add(&mut graph, "both", Derivation::Merge(Merge { items, ..Merge::default() }));
+        let said = add(&mut graph, "both", Derivation::Merge(said));
+        let known = Configurations::of(&graph);
+        assert_eq!(known.of_node(silent).map_err(|clash| clash.differences), Err("workdir".to_owned()));
+        assert_eq!(known.of_node(said).map(|c| c.workdir().to_owned()), Ok("/c".to_owned()));
+    }
+
+    #[test]
     fn differing_images_in_one_list_clash() {
         let mut graph = Graph::default();
         let base = base(&mut graph);
         let a = image(&mut graph, base, None, Some("a"));
         let b = image(&mut graph, base, None, Some("b"));
         let items = vec![Item::Tree(base), Item::Tree(a), Item::Tree(b)];
-        let both = add(&mut graph, "both", Derivation::Merge(Merge { items, workdir: None }));
+        let both = add(&mut graph, "both", Derivation::Merge(Merge { items, ..Merge::default() }));
         let clash = Configurations::of(&graph).of_node(both).expect_err("a and b differ");
         assert_eq!((clash.first.as_str(), clash.second.as_str()), ("a", "b"));
         let chosen = image(&mut graph, both, Some(a), None);

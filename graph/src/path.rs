@@ -1,10 +1,11 @@
 //! Paths inside a tree.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A path below the root of a tree, as bytes, without a leading slash. The root itself is the empty path.
 ///
-/// Such a path cannot leave its tree: no component is empty, `.` or `..`, and there is no NUL.
+/// Such a path cannot leave its tree: no component is empty, `.` or `..`, and there is no NUL. Copies share their bytes.
 ///
 /// ```
 /// use sinter_graph::path::TreePath;
@@ -14,7 +15,7 @@ use std::fmt;
 /// }
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TreePath(Box<[u8]>);
+pub struct TreePath(Arc<[u8]>);
 
 /// A text that is no path inside a tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +31,7 @@ impl TreePath {
     /// The root of the tree.
     #[must_use]
     pub fn root() -> Self {
-        Self(Box::default())
+        Self(Arc::default())
     }
 
     /// Takes a relative path that is already in normal form.

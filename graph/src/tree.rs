@@ -4,6 +4,7 @@
 //! holds neither whiteouts nor links to other names. Must not know: where the bytes of a file are kept.
 
 mod codec;
+mod runs;
 mod stack;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use codec::ManifestError;
-pub use stack::{LayerIndex, Shown, Tree};
+pub use stack::{Iter, LayerIndex, Shown, Tree};
 
 use crate::digest::ContentHash;
 use crate::path::TreePath;

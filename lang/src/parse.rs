@@ -5,8 +5,8 @@ use crate::source::{FileId, LineIndex, Span, TextRange};
 use crate::syntax::SyntaxTree;
 use crate::{codes, hir, lexer, lower, parser};
 
-/// Files above this size are not read as `.build` files: 64 MiB.
-pub const MAX_FILE_BYTES: usize = 64 << 20;
+/// Files above this size are not read as `.build` files: 16 MiB.
+pub const MAX_FILE_BYTES: usize = 16 << 20;
 
 /// Which file this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,9 +1,9 @@
 //! Holds the program against `spec.md`: its examples run, its numbers ascend, its codes exist. A failure lists every
 //! block that is wrong, with its line in `spec.md`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use sinter_eval::{Evaluation, Settings, World, evaluate};
+use sinter_eval::{Evaluation, Settings, evaluate};
 use sinter_graph::lock::Lock;
 use sinter_lang::catalog;
 use sinter_lang::diagnostic::Severity;
@@ -11,6 +11,7 @@ use sinter_lang::source::LineIndex;
 use sinter_tests::repository;
 use sinter_tests::spec::{Block, Spec, codes_in};
 
+// Graphs are shown in the one form that the suite of sinter-eval has for them.
 #[path = "../../eval/tests/support/mod.rs"]
 mod support;
 
@@ -31,21 +32,13 @@ fn assert_none(rule: &str, faults: &[String]) {
     assert!(faults.is_empty(), "{rule}, in {} places:\n{}", faults.len(), faults.join("\n"));
 }
 
-struct Texts(BTreeMap<String, String>);
-
-impl World for Texts {
-    fn read(&self, path: &str) -> Result<String, String> {
-        self.0.get(path).cloned().ok_or_else(|| "there is no such file".to_owned())
-    }
-}
-
 fn evaluated(spec: &Spec, block: &Block) -> Evaluation {
     let mut files = spec.files_beside(block);
     files.insert(ROOT_FILE.to_owned(), block.text.clone());
     let parameters = block.attributes("set").filter_map(|set| set.split_once('='));
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let platform = "linux/amd64".parse().expect("a platform");
-    evaluate(&Texts(files), ROOT_FILE, &Settings { parameters, platform })
+    evaluate(&support::Texts(files), ROOT_FILE, &Settings { parameters, platform })
 }
 
 /// What a block yields beside its graph: code, line within its file, message.
@@ -165,4 +158,91 @@ fn every_code_beyond_syntax_is_in_the_spec() {
         "codes the spec does not mention",
         &beyond.filter(|code| !mentioned.contains(code)).collect::<Vec<_>>(),
     );
+}
+
+#[test]
+fn every_code_of_a_file_has_an_example() {
+    let spec = spec();
+    let shown: BTreeSet<&str> =
+        spec.blocks.iter().flat_map(|block| block.attributes("error").chain(block.attributes("warning"))).collect();
+    // Without an example here there are syntax errors, whose pages have one, and a bug of ours.
+    let needs_one = |code: &&str| !code.starts_with("E01") && *code != "E0499";
+    let lacking = catalog::pages().map(|page| page.code).filter(needs_one).filter(|code| !shown.contains(code));
+    assert_none("codes no example yields", &lacking.map(str::to_owned).collect::<Vec<_>>());
+}
+
+/// The text of a rule, from its heading to the next one.
+fn section(number: &str) -> String {
+    let text = repository::read("spec.md");
+    let start = text.find(&format!("\n### {number} ")).expect("the rule is there");
+    let rest = text.get(start + 1..).unwrap_or_default();
+    rest.split("\n##").next().unwrap_or(rest).to_owned()
+}
+
+#[test]
+fn constants_are_the_programs() {
+    let environment = section("7.5");
+    let shows = |name: &str, value: &str| {
+        environment.lines().any(|line| line.contains(&format!("`{name}`")) && line.contains(&format!("`{value}`")))
+    };
+    let variables = sinter_graph::step::base_environment();
+    let lacking = variables.iter().filter(|(name, value)| !shows(name, value));
+    assert_none("rule 7.5 lacks", &lacking.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>());
+    let numbers = section("12.3");
+    assert!(numbers.contains(&format!("`FORMAT` = {} ", sinter_graph::FORMAT)), "{numbers}");
+    assert!(numbers.contains(&format!("`SEMANTICS` = {} ", sinter_graph::SEMANTICS)), "{numbers}");
+    assert!(section("12.4").contains(&sinter_graph::EPOCH.to_string()));
+}
+
+#[test]
+fn exit_codes_are_the_programs() {
+    use sinter_graph::ErrorClass::{self, Environment, Internal, Step, User};
+    let classes = [Step, User, ErrorClass::Lock, Environment, Internal];
+    let codes: Vec<u8> = std::iter::once(0).chain(classes.map(ErrorClass::exit_code)).collect();
+    let table = section("15.5");
+    let first_words = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
+    assert_eq!(first_words.filter_map(|word| word.parse().ok()).collect::<Vec<u8>>(), codes);
+}
+
+/// The long options that the command line defines: `long = "name"`, or `long` and the name of the field.
+fn options() -> Vec<String> {
+    let text = repository::read("cli/src/arguments.rs");
+    let mut lines = text.lines().map(str::trim);
+    let mut options = Vec::new();
+    while let Some(line) = lines.next() {
+        let Some(attribute) = line.strip_prefix("#[arg(").filter(|attribute| attribute.contains("long")) else {
+            continue;
+        };
+        let field = lines.next().and_then(|line| line.strip_prefix("pub(crate) ")?.split(':').next());
+        let said = attribute.split_once("long = \"").and_then(|(_, rest)| rest.split('"').next());
+        options.extend(said.or(field).map(|name| format!("--{}", name.replace('_', "-"))));
+    }
+    options
+}
+
+#[test]
+fn options_are_the_programs() {
+    let (options, text) = (options(), section("15.1") + &section("15.3"));
+    assert!(options.len() >= 10, "only {} options were found in cli/src/arguments.rs", options.len());
+    let words: BTreeSet<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
+    let lacking = options.iter().filter(|option| !words.contains(option.as_str()));
+    assert_none("rules 15.1 and 15.3 lack", &lacking.cloned().collect::<Vec<_>>());
+    let text = repository::read("spec.md");
+    let unsupported = text.rsplit("\n## ").next().unwrap_or_default();
+    let both = options.iter().filter(|option| unsupported.contains(&format!("`{option}`")));
+    assert_none("chapter 16 lists what there is", &both.cloned().collect::<Vec<_>>());
+}
+
+#[test]
+fn environment_variables_are_the_programs() {
+    let table = section("15.6");
+    let files = repository::tracked_files();
+    let is_source = |path: &str| path.contains("/src/") && (path.starts_with("cli/") || path.starts_with("executor/"));
+    let sources = files.iter().filter(|file| is_source(&file.path) && !file.path.contains("test"));
+    let words = sources.flat_map(|file| file.text.split(|c: char| !c.is_ascii_uppercase() && c != '_'));
+    let is_variable = |word: &&str| word.starts_with("SINTER_") && !word.ends_with('_') && *word != "SINTER_SOAK";
+    let used: BTreeSet<&str> = words.filter(is_variable).collect();
+    assert!(used.contains("SINTER_STORE"), "{used:?}");
+    let lacking = used.iter().filter(|name| !table.contains(&format!("`{name}`")));
+    assert_none("rule 15.6 lacks", &lacking.map(|name| (*name).to_owned()).collect::<Vec<_>>());
 }

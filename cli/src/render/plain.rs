@@ -7,7 +7,7 @@ use sinter_executor::{Event, Listener, Work};
 use sinter_source::debian::Progress as Packages;
 
 use crate::commands::build::Progress;
-use crate::render::text::{bytes, duration, work};
+use crate::render::text::{bytes, counted, duration, work};
 
 /// Prints nothing.
 pub(crate) struct Quiet;
@@ -25,6 +25,9 @@ impl Progress for Quiet {
 pub(crate) struct Plain {
     last_download: Mutex<Option<Instant>>,
 }
+
+/// How many lines of a change of the lock are shown; the file has them all.
+const LOCK_LINES: usize = 8;
 
 /// How often a running download is worth a line.
 const DOWNLOAD_INTERVAL: Duration = Duration::from_secs(2);
@@ -61,8 +64,10 @@ impl Plain {
 pub(crate) fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::LockWritten { path, added } => {
-            let lines: String = added.iter().map(|line| format!("\n  {line}")).collect();
-            format!("{}: added to the lock; commit it{lines}", path.display())
+            let lines: String = added.iter().take(LOCK_LINES).map(|line| format!("\n  {line}")).collect();
+            let rest = added.len().saturating_sub(LOCK_LINES);
+            let more = if rest == 0 { String::new() } else { format!("\n  and {}", counted(rest, "more line")) };
+            format!("wrote {}, commit it:{lines}{more}", path.display())
         }
         Event::Packages(progress) => packages(progress)?,
         Event::Started { name, work: kind, .. } => format!("{} {name}", work(*kind)),

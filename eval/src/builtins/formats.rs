@@ -83,8 +83,9 @@ pub(super) fn variable(name: &str) -> Result<(), &'static str> {
 /// What is wrong.
 pub(super) fn user(text: &str) -> Result<(), &'static str> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let id = text.parse::<u32>().ok().filter(|id| *id < u32::MAX);
-        return id.map(drop).ok_or("a user is a name or a number below 4294967295");
+        // A sandbox maps the ids that a user's subordinate range holds everywhere, and no others.
+        let id = text.parse::<u32>().ok().filter(|id| *id < 65_536);
+        return id.map(drop).ok_or("a user is a name or a number below 65536");
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     if text.len() > 32 || !text.bytes().all(allowed) || text.starts_with(['-', '.']) {

@@ -23,7 +23,8 @@ impl Evaluator<'_> {
         let mut items: Vec<Item> = below.iter().cloned().collect();
         items.extend(layers.into_iter().filter(|item| Some(item) != below.as_ref()));
         let name = if arguments.given.contains_key("layers") { "layers" } else { "from" };
-        let tree = self.merged(items, fields.workdir.as_deref(), name, arguments.span(name));
+        let place = (name, arguments.span(name));
+        let tree = self.merged(items, fields.workdir.as_deref(), configuration_from, place);
         let origin = self.origin(arguments.call);
         let image = Image { tree, configuration_from, fields };
         let name = self.name.clone();

@@ -29,7 +29,7 @@ impl Evaluator<'_> {
         let files = self.step_files(arguments);
         let items = self.merge_items(arguments, "from");
         let workdir = workdir?;
-        let from = self.merged(items?, workdir.as_deref(), "from", arguments.span("from"));
+        let from = self.merged(items?, workdir.as_deref(), None, ("from", arguments.span("from")));
         let step = Step {
             from,
             files: files?,

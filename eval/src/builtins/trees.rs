@@ -33,16 +33,21 @@ impl Evaluator<'_> {
     }
 
     /// The tree that operands make: nothing, one tree as it is, or a merge named by the argument.
-    pub(super) fn merged(&mut self, items: Vec<Item>, workdir: Option<&str>, name: &str, span: Span) -> Option<NodeId> {
+    pub(super) fn merged(
+        &mut self,
+        items: Vec<Item>,
+        workdir: Option<&str>,
+        configuration_from: Option<NodeId>,
+        (name, span): (&str, Span),
+    ) -> Option<NodeId> {
         match items.as_slice() {
             [] => None,
             [Item::Tree(node)] => Some(*node),
             _ => {
-                let places_files = items.iter().any(|item| matches!(item, Item::Files(_)));
-                let workdir = workdir.filter(|_| places_files).map(str::to_owned);
+                let workdir = workdir.map(str::to_owned);
                 let origin = self.origin(span);
                 let name = format!("{}.{name}", self.name);
-                Some(self.builder.add(&name, Derivation::Merge(Merge { items, workdir }), origin))
+                Some(self.builder.add(&name, Derivation::Merge(Merge { items, workdir, configuration_from }), origin))
             }
         }
     }

@@ -40,7 +40,7 @@ pub enum AssemblyProblem {
         looked_at: Vec<String>,
     },
     /// There is something, but nobody may execute it.
-    #[error("`{field}` starts `{program}`, but {path} is not executable: place it with `mode = 755`")]
+    #[error("`{field}` starts `{program}`, but {path} is not executable: place it with `mode = \"755\"`")]
     ProgramNotExecutable {
         /// The field of the image.
         field: &'static str,

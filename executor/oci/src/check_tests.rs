@@ -44,7 +44,7 @@ fn programs_are_found_as_a_runtime_would() {
         ("plain", Some("/usr/bin/plain is not executable")),
         ("./dir/../notes", Some("/app/notes")),
         ("../../bin/sh", None),
-        ("/app/notes", Some("place it with `mode = 755`")),
+        ("/app/notes", Some("place it with `mode = \"755\"`")),
         ("/srv", Some("a directory or a device")),
         ("nope", Some("/usr/local/sbin/nope, /usr/local/bin/nope")),
         ("/nope", Some("looked at /nope")),

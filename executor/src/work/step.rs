@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use sinter_graph::ErrorClass;
+use sinter_graph::config::ImageFields;
 use sinter_graph::derivation::{NodeId, Step};
 use sinter_graph::digest::{ContentKey, LayerDigest};
 use sinter_graph::path::TreePath;
@@ -20,6 +21,7 @@ use sinter_store::{CapturePolicy, Given, capture};
 use crate::context::{Context, read_file};
 use crate::error::{BuildError, StepFailure};
 use crate::events::{Event, Work};
+use crate::failing_line::failing_line;
 use crate::placement::{Placed, Purpose, place};
 use crate::record::{ContentRecord, Outcome};
 use crate::runner::{self, Ending, Reply, Request};
@@ -83,9 +85,8 @@ fn prepare(
         .map_err(|error| selection::failed(context, id, error))?;
     let mut env = base_environment();
     env.insert("HOME".to_owned(), who.home.clone());
-    env.extend(configuration.env.clone());
-    env.insert("PATH".to_owned(), configuration.extended_path(&step.path));
-    env.extend(step.env.clone());
+    let fields = ImageFields { env: step.env.clone(), path: step.path.clone(), ..ImageFields::default() };
+    env.extend(configuration.with(&fields).env);
     let document = StepDocument {
         platform: step.platform.clone().unwrap_or_else(|| context.platform.clone()),
         layers: layers.to_vec(),
@@ -291,6 +292,7 @@ fn failure(
     output: &[u8],
 ) -> BuildError {
     let output = String::from_utf8_lossy(output);
+    let line = line.or_else(|| failing_line(&output));
     let declared = selection::declared_sources(context, &step.files);
     let candidates: Vec<Candidates<'_>> = context
         .sources

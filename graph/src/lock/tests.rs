@@ -1,3 +1,5 @@
+//! Reading, writing and comparing locks, data-driven.
+
 use super::*;
 
 fn package(name: &str, version: &str) -> PinnedPackage {

@@ -4,9 +4,8 @@
 //! below; anything else replaces the path and all below; a whiteout deletes both. Links are followed as the kernel
 //! would after `chroot`: never out of the tree, at most [`MAX_LINKS`] of them.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-
+use super::runs::Runs;
+pub use super::runs::Iter;
 use super::{Entry, Kind, Manifest};
 use crate::path::TreePath;
 
@@ -29,10 +28,11 @@ pub struct Shown {
     pub link_of: Option<TreePath>,
 }
 
-/// What a stack of layers shows: at most one entry per path, in order of the path bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What a stack of layers shows: at most one entry per path, in order of the path bytes. Cheap to copy, and a tree made
+/// by [`Tree::with`] shares with the one it was made from what is the same in both.
+#[derive(Debug, Clone, Default)]
 pub struct Tree {
-    shown: Vec<Shown>,
+    shown: Runs,
 }
 
 impl Tree {
@@ -45,16 +45,19 @@ impl Tree {
     /// What these layers show, the bottom one first. The indices are handed back in [`Shown::layer`].
     #[must_use]
     pub fn stack<'a>(layers: impl IntoIterator<Item = (LayerIndex, &'a Manifest)>) -> Self {
-        let mut paths: BTreeMap<TreePath, Shown> = BTreeMap::new();
-        for (layer, manifest) in layers {
-            if paths.is_empty() {
-                let shown = manifest.entries().iter().filter_map(|entry| show(layer, manifest, entry));
-                paths = shown.map(|shown| (shown.entry.path.clone(), shown)).collect();
-            } else {
-                manifest.entries().iter().for_each(|entry| put(&mut paths, layer, manifest, entry));
-            }
+        layers.into_iter().fold(Self::new(), |below, (layer, manifest)| below.with(layer, manifest))
+    }
+
+    /// What this tree shows with one more layer on top.
+    #[must_use]
+    pub fn with(&self, layer: LayerIndex, manifest: &Manifest) -> Self {
+        if self.is_empty() {
+            let shown = manifest.entries().iter().filter_map(|entry| show(layer, manifest, entry));
+            return Self { shown: Runs::of(shown) };
         }
-        Self { shown: paths.into_values().collect() }
+        let mut tree = self.clone();
+        manifest.entries().iter().for_each(|entry| tree.put(layer, manifest, entry));
+        tree
     }
 
     /// What one layer alone shows.
@@ -64,14 +67,8 @@ impl Tree {
     }
 
     /// All paths, in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Shown> {
+    pub fn iter(&self) -> Iter<'_> {
         self.shown.iter()
-    }
-
-    /// All paths as a slice, in order.
-    #[must_use]
-    pub fn as_slice(&self) -> &[Shown] {
-        &self.shown
     }
 
     /// How many paths there are.
@@ -89,41 +86,45 @@ impl Tree {
     /// What is at exactly this path; links are not followed.
     #[must_use]
     pub fn get(&self, path: &TreePath) -> Option<&Shown> {
-        self.shown.binary_search_by(|shown| shown.entry.path.cmp(path)).ok().map(|index| &self.shown[index])
+        self.shown.get(path)
     }
 
     /// Everything below this path, at any depth, without the path itself.
-    #[must_use]
-    pub fn below(&self, directory: &TreePath) -> &[Shown] {
-        let (start, end) = if directory.is_root() {
-            (self.shown.partition_point(|shown| shown.entry.path.is_root()), self.shown.len())
-        } else {
-            let (first, behind) = subtree_bounds(directory);
-            (self.lower_bound(&first), self.lower_bound(&behind))
-        };
-        &self.shown[start..end]
+    pub fn below(&self, directory: &TreePath) -> impl Iterator<Item = &Shown> + use<'_> {
+        let behind = path_behind(directory);
+        self.first_below(directory).take_while(move |shown| behind.as_ref().is_none_or(|path| shown.entry.path < *path))
     }
 
     /// What stands directly in this directory, in order of the names.
-    pub fn children(&self, directory: &TreePath) -> impl Iterator<Item = &Shown> {
-        let depth = directory.components().count() + 1;
-        let mut rest = self.below(directory);
+    pub fn children(&self, directory: &TreePath) -> impl Iterator<Item = &Shown> + use<'_> {
+        let (depth, behind) = (directory.components().count() + 1, path_behind(directory));
+        let mut rest = self.first_below(directory);
         std::iter::from_fn(move || {
             loop {
-                let (first, tail) = rest.split_first()?;
-                if first.entry.path.components().count() == depth {
-                    rest = tail;
-                    return Some(first);
+                let shown = rest.next().filter(|shown| behind.as_ref().is_none_or(|path| shown.entry.path < *path))?;
+                match ancestor_at(&shown.entry.path, depth) {
+                    None => return Some(shown),
+                    Some(child) => rest = self.shown.from(&subtree_bounds(&child).1),
                 }
-                rest = skip_subtree(rest, depth);
             }
         })
+    }
+
+    fn first_below(&self, directory: &TreePath) -> Iter<'_> {
+        if !directory.is_root() {
+            return self.shown.from(&subtree_bounds(directory).0);
+        }
+        let mut all = self.iter();
+        if self.get(directory).is_some() {
+            all.next();
+        }
+        all
     }
 
     /// The newest modification time, in seconds since 1970; `None` in an empty tree.
     #[must_use]
     pub fn newest_mtime(&self) -> Option<i64> {
-        self.shown.iter().map(|shown| shown.entry.mtime).max()
+        self.shown.newest()
     }
 
     /// The entry a path leads to when all links on the way, the last one too, are followed inside the tree; `None` if
@@ -157,14 +158,37 @@ impl Tree {
         path.is_root() || self.get(path).is_some_and(|shown| shown.entry.kind == Kind::Directory)
     }
 
-    fn lower_bound(&self, path: &TreePath) -> usize {
-        self.shown.partition_point(|shown| shown.entry.path < *path)
+    fn put(&mut self, layer: LayerIndex, manifest: &Manifest, entry: &Entry) {
+        if entry.kind != Kind::Directory && self.is_directory(&entry.path) {
+            self.remove_below(&entry.path);
+        }
+        match show(layer, manifest, entry) {
+            Some(shown) => self.shown.insert(shown),
+            None => self.shown.remove(&entry.path),
+        }
+    }
+
+    fn remove_below(&mut self, path: &TreePath) {
+        if path.is_root() {
+            self.shown.clear();
+            return;
+        }
+        let (first, behind) = subtree_bounds(path);
+        self.shown.remove_range(&first, &behind);
     }
 }
 
+impl PartialEq for Tree {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Tree {}
+
 impl<'a> IntoIterator for &'a Tree {
     type Item = &'a Shown;
-    type IntoIter = std::slice::Iter<'a, Shown>;
+    type IntoIter = Iter<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
@@ -184,30 +208,6 @@ fn show(layer: LayerIndex, manifest: &Manifest, entry: &Entry) -> Option<Shown> 
     }
 }
 
-fn put(paths: &mut BTreeMap<TreePath, Shown>, layer: LayerIndex, manifest: &Manifest, entry: &Entry) {
-    let had_children = paths.get(&entry.path).is_some_and(|shown| shown.entry.kind == Kind::Directory);
-    if entry.kind != Kind::Directory && (had_children || entry.path.is_root()) {
-        remove_subtree(paths, &entry.path);
-    }
-    match show(layer, manifest, entry) {
-        Some(shown) => paths.insert(entry.path.clone(), shown),
-        None => paths.remove(&entry.path),
-    };
-}
-
-fn remove_subtree(paths: &mut BTreeMap<TreePath, Shown>, path: &TreePath) {
-    if path.is_root() {
-        paths.clear();
-        return;
-    }
-    let (first, behind) = subtree_bounds(path);
-    let doomed: Vec<TreePath> =
-        paths.range((Bound::Included(first), Bound::Excluded(behind))).map(|(path, _)| path.clone()).collect();
-    for path in doomed {
-        paths.remove(&path);
-    }
-}
-
 /// The smallest path that can lie below `path`, and a path behind everything below it: no name is smaller than the
 /// byte 1, and `0` follows `/`.
 fn subtree_bounds(path: &TreePath) -> (TreePath, TreePath) {
@@ -217,13 +217,17 @@ fn subtree_bounds(path: &TreePath) -> (TreePath, TreePath) {
     (with(b"/\x01"), with(b"0"))
 }
 
-/// Skips everything below the directory of the given depth that the first entry lies in.
-fn skip_subtree(rest: &[Shown], depth: usize) -> &[Shown] {
-    let Some(first) = rest.first() else { return rest };
-    let components: Vec<&[u8]> = first.entry.path.components().take(depth).collect();
-    let Ok(directory) = TreePath::new(components.join(&b'/')) else { return &[] };
-    let (_, behind) = subtree_bounds(&directory);
-    &rest[rest.partition_point(|shown| shown.entry.path < behind)..]
+/// A path behind everything below `directory`; `None` if nothing is behind it.
+fn path_behind(directory: &TreePath) -> Option<TreePath> {
+    (!directory.is_root()).then(|| subtree_bounds(directory).1)
+}
+
+/// The first `depth` components of a longer path.
+fn ancestor_at(path: &TreePath, depth: usize) -> Option<TreePath> {
+    let mut components = path.components();
+    let first: Vec<&[u8]> = components.by_ref().take(depth).collect();
+    components.next()?;
+    TreePath::new(first.join(&b'/')).ok()
 }
 
 fn child(directory: &TreePath, name: &[u8]) -> Option<TreePath> {

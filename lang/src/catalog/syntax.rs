@@ -294,7 +294,7 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         code: "E0142",
         title: "the file is too large",
-        text: "A `.build` file has at most 64 MiB.",
+        text: "A `.build` file has at most 16 MiB.",
         bad: None,
         good: None,
     },

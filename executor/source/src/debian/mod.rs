@@ -152,3 +152,6 @@ impl<'p> Debian<'p> {
         (self.progress)(event);
     }
 }
+
+#[cfg(test)]
+mod tests;
