@@ -11,6 +11,7 @@ use sinter_oci::DestinationError;
 use sinter_sandbox::SandboxError;
 use sinter_source::directory::DirectoryError;
 
+use crate::console;
 use crate::project::Project;
 use crate::render::diagnostics::Renderer;
 
@@ -82,7 +83,7 @@ impl Failure {
     /// Says what happened on standard error.
     pub(crate) fn show(&self) {
         if let Some(text) = &self.text {
-            eprint!("{text}");
+            console::say(text);
         }
     }
 
@@ -138,8 +139,7 @@ pub(crate) fn diagnose(error: &BuildError, project: &Project) -> Option<Diagnost
 }
 
 fn place(error: &BuildError, project: &Project) -> Option<(&'static str, Span)> {
-    let origins = &project.evaluation.origins;
-    let call = |node: &NodeId| origins.node_call(*node);
+    let call = |node: &NodeId| project.place_of(*node);
     let (code, span) = match error {
         BuildError::NoMatch { node, pattern, .. } => {
             ("E0430", node.and_then(|node| pattern_span(project, node, pattern)))
@@ -170,7 +170,7 @@ fn input_span(project: &Project, name: &str) -> Option<Span> {
 /// The string that is the pattern, within the call that made the node.
 fn pattern_span(project: &Project, node: NodeId, pattern: &str) -> Option<Span> {
     let origins = &project.evaluation.origins;
-    let whole = origins.node_call(node)?;
+    let whole = project.place_of(node)?;
     let found = [origins.files_field(node), Some(whole)].into_iter().flatten().find_map(|span| {
         let file = project.texts.iter().find(|file| file.id == span.file)?;
         let text = file.text.get(span.range.as_range())?;
@@ -199,7 +199,7 @@ fn step_diagnostic(failure: &StepFailure, project: &Project) -> Option<Diagnosti
     let origins = &project.evaluation.origins;
     let line = failure.undeclared.iter().find_map(|file| file.line).or(failure.line);
     let at_line = line.and_then(|line| origins.script_line(failure.node, line as usize));
-    let span = at_line.or_else(|| origins.node_call(failure.node))?;
+    let span = at_line.or_else(|| project.place_of(failure.node))?;
     let label = if at_line.is_some() { "this line failed" } else { "this step" };
     let mut diagnostic =
         Diagnostic::error(Code("E0601"), span, format!("step `{}` {}", failure.name, failure.ending)).label(label);

@@ -7,6 +7,7 @@
 mod arguments;
 mod catalog;
 mod commands;
+mod console;
 mod failure;
 mod project;
 mod render;
@@ -18,6 +19,12 @@ use clap::Parser as _;
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        console::say(&format!(
+            "error: sinter itself failed: {panic}\n  help: this is a bug; please report it with the command and the .build file\n"
+        ));
+        std::process::exit(sinter_graph::ErrorClass::Internal.exit_code().into());
+    }));
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),

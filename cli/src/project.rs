@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sinter_eval::{Evaluation, Settings, World};
+use sinter_graph::derivation::{Input, NodeId};
 use sinter_graph::platform::Platform;
 use sinter_lang::diagnostic::{Diagnostic, Severity};
+use sinter_lang::source::Span;
 use sinter_source::directory::WorkTree;
 
+use crate::console;
 use crate::failure::Failure;
 use crate::render::diagnostics::{Renderer, SourceText};
 use crate::render::text::counted;
@@ -20,6 +23,8 @@ pub(crate) struct Project {
     pub(crate) words: Vec<String>,
     /// What evaluation gave.
     pub(crate) evaluation: Evaluation,
+    /// Nodes that stand for targets which are selections of files.
+    target_nodes: Vec<(NodeId, String)>,
     /// Every file that diagnostics may point into.
     pub(crate) texts: Vec<SourceText>,
     /// How the file was called on the command line, for messages.
@@ -48,13 +53,21 @@ impl Project {
             parameters: parameters.iter().cloned().collect::<BTreeMap<_, _>>(),
             platform: Platform::native(),
         };
-        let evaluation = sinter_eval::evaluate(&world, &root_file, &settings);
+        let mut evaluation = sinter_eval::evaluate(&world, &root_file, &settings);
+        let target_nodes = evaluation.graph.root_targets();
         let texts = evaluation
             .files
             .iter()
             .map(|file| SourceText { id: file.id, path: file.path.clone(), text: file.text.to_string() })
             .collect();
-        Ok(Self { work_tree, words: words.into_iter().cloned().collect(), evaluation, texts, file })
+        Ok(Self { work_tree, words: words.into_iter().cloned().collect(), evaluation, target_nodes, texts, file })
+    }
+
+    /// Where a node was made: the call, or the target that it stands for.
+    pub(crate) fn place_of(&self, node: NodeId) -> Option<Span> {
+        let origins = &self.evaluation.origins;
+        let target = self.target_nodes.iter().find(|(made, _)| *made == node);
+        origins.node_call(node).or_else(|| target.and_then(|(_, name)| origins.target(name)))
     }
 
     /// Shows what is wrong with the file.
@@ -65,14 +78,36 @@ impl Project {
         let renderer = Renderer::for_stderr();
         let all: Vec<&Diagnostic> = self.evaluation.diagnostics.iter().chain(extra).collect();
         for diagnostic in &all {
-            eprint!("{}", renderer.render(&self.texts, diagnostic));
+            console::say(&renderer.render(&self.texts, &self.with_file_count((*diagnostic).clone())));
         }
         let errors = all.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
         if errors == 0 {
             return Ok(());
         }
-        eprintln!("{}: {}", self.file.display(), counted(errors, "error"));
+        console::say(&format!("{}: {}\n", self.file.display(), counted(errors, "error")));
         Err(Failure::reported())
+    }
+
+    /// Says how many files a source without a selection brings.
+    fn with_file_count(&self, diagnostic: Diagnostic) -> Diagnostic {
+        if diagnostic.code.0 != "W0401" {
+            return diagnostic;
+        }
+        match self.count_of(diagnostic.primary.span) {
+            Some(count) => diagnostic.label(counted(count, "file")),
+            None => diagnostic,
+        }
+    }
+
+    /// The number of files of the source whose name stands at a place.
+    fn count_of(&self, span: Span) -> Option<usize> {
+        let file = self.texts.iter().find(|file| file.id == span.file)?;
+        let name = file.text.get(span.range.as_range())?;
+        let input = self.evaluation.graph.inputs.iter().find(|input| input.name == name)?;
+        match &input.input {
+            Input::Directory { path } => self.work_tree.list(path).ok().map(|files| files.len()),
+            Input::Debian { .. } => None,
+        }
     }
 
     /// The lock file: at the top of the git work tree, without git beside the file.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sinter_graph::config::Configuration;
-use sinter_graph::derivation::{Derivation, Graph, InputId, Item, Merge, Node, NodeId, TargetValue};
+use sinter_graph::derivation::{Derivation, Graph, InputId, NodeId, TargetValue};
 use sinter_graph::digest::BlobDigest;
 use sinter_graph::inherit::Configurations;
 use sinter_graph::lock::Lock;
@@ -25,8 +25,9 @@ use crate::output;
 use crate::pins::{self, LockFile, Locking};
 use crate::record::Outcome;
 use crate::runner::{RunnerProgram, Running};
-use crate::schedule::{Counters, realise_all};
+use crate::schedule::{Counters, Outcomes, realise_all};
 use crate::sources::Sources;
+use crate::work::remember::Turns;
 
 /// What is to be built, and how.
 pub struct Request {
@@ -107,32 +108,32 @@ pub fn build(mut request: Request, listener: Arc<dyn Listener>) -> Result<Report
     let (context, steps) = prepare(request, &roots, store, listener)?;
     let context = Arc::new(context);
     let nodes: Vec<NodeId> = roots.iter().map(|(_, node)| *node).collect();
-    let outcomes = realise_all(&context, &nodes, &counters);
+    let consume = |outcomes: &Outcomes| {
+        context.store.settle()?;
+        output::write_all(&context, &roots, outcomes, &destinations)
+    };
+    let outcomes = realise_all(&context, &nodes, &counters, &consume);
     // What was made is worth keeping also when something else failed.
     let settled = context.store.settle();
     let outcomes = outcomes?;
     settled.map_err(BuildError::from)?;
-    output::write_all(&context, &roots, &outcomes, &destinations)?;
     let targets =
         roots.iter().map(|(name, node)| TargetReport { name: name.clone(), digest: digest(&outcomes[node]) }).collect();
     Ok(Report { targets, summary: Summary { steps, ran: counters.ran(), elapsed: started.elapsed() } })
 }
 
-/// The asked targets as nodes. Files become a tree of their own: they land on nothing.
+/// The asked targets as nodes.
 fn roots(request: &mut Request) -> Vec<(String, NodeId)> {
-    let mut roots = Vec::new();
-    for name in std::mem::take(&mut request.targets) {
-        let Some(target) = request.graph.targets.iter().find(|target| target.name == name) else { continue };
-        let node = match target.value.clone() {
-            TargetValue::Node(node) => node,
-            TargetValue::Files(files) => request.graph.add(Node {
-                name: name.clone(),
-                derivation: Derivation::Merge(Merge { items: vec![Item::Files(files)], ..Merge::default() }),
-            }),
-        };
-        roots.push((name, node));
-    }
-    roots
+    request.graph.root_targets();
+    let asked = std::mem::take(&mut request.targets);
+    let node = |name: &String| {
+        let target = request.graph.targets.iter().find(|target| target.name == *name)?;
+        match target.value {
+            TargetValue::Node(node) => Some((name.clone(), node)),
+            TargetValue::Files(_) => None,
+        }
+    };
+    asked.iter().filter_map(node).collect()
 }
 
 /// Everything that is known before anything runs: pins, sources, configurations, keys. Gives the number of steps too.
@@ -169,6 +170,8 @@ fn prepare(
         records: Records::new(store.clone()),
         store,
         trees: Trees::default(),
+        turns: Turns::default(),
+        skeleton: Mutex::default(),
         listener,
         running: Running::default(),
         runner: request.runner,
@@ -185,11 +188,16 @@ fn pinned(
     store: &Store,
     listener: &Arc<dyn Listener>,
 ) -> Result<pins::Pins, BuildError> {
-    let file = LockFile::read(&request.lock)?;
+    let architecture = request.platform.architecture();
+    let mut file = LockFile::read(&request.lock)?;
+    let mut alone = None;
+    if request.locking == Locking::Add && !file.is_complete(&request.graph, &needed.inputs, architecture) {
+        (file, alone) = LockFile::read_alone(&request.lock)?;
+    }
     let progress = |progress| listener.on(Event::Packages(progress));
     let debian = Debian::new(store.clone(), request.mirrors.clone(), request.offline, &progress);
-    let architecture = request.platform.architecture();
     let resolved = pins::resolve(&request.graph, &needed.inputs, &file, request.locking, architecture, &debian)?;
+    drop(alone);
     if !resolved.added.is_empty() {
         listener.on(Event::LockWritten { path: file.path, added: resolved.added });
     }

@@ -16,11 +16,12 @@ use sinter_store::{RecordKind, Store};
 use crate::error::BuildError;
 use crate::events::Listener;
 use crate::keys::DefinitionKeys;
-use crate::needed::{dependencies, leaf};
+use crate::needed::direct;
 use crate::pins::Pins;
 use crate::record::{ContentRecord, DefinitionRecord, Outcome};
 use crate::runner::{RunnerProgram, Running};
 use crate::sources::Sources;
+use crate::work::remember::Turns;
 
 /// Everything that stays the same during one build.
 pub(crate) struct Context {
@@ -34,6 +35,9 @@ pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) records: Records,
     pub(crate) trees: Trees,
+    pub(crate) turns: Turns,
+    /// Held while what every sandbox stands on is made: nobody may mount it half made.
+    pub(crate) skeleton: Mutex<()>,
     pub(crate) listener: Arc<dyn Listener>,
     pub(crate) running: Running,
     pub(crate) runner: RunnerProgram,
@@ -56,12 +60,8 @@ impl Context {
         let mut below = BTreeSet::new();
         let mut pending = vec![id];
         while let Some(node) = pending.pop() {
-            let (trees, files) = dependencies(&self.graph.node(node).derivation);
-            let selected = files.into_iter().filter_map(|files| match leaf(files) {
-                sinter_graph::derivation::Files::Tree { tree, .. } => Some(*tree),
-                _ => None,
-            });
-            pending.extend(trees.into_iter().chain(selected).filter(|&tree| below.insert(tree)));
+            let direct = direct(&self.graph.node(node).derivation);
+            pending.extend(direct.into_iter().filter(|&node| below.insert(node)));
         }
         below
     }
@@ -77,6 +77,14 @@ impl Context {
     /// If a layer is gone: the build starts over without it.
     pub(crate) fn tree(&self, layers: &[LayerDigest]) -> Result<Arc<Tree>, BuildError> {
         self.trees.get(layers, &self.store)
+    }
+
+    /// Reads all of `layers`, after something that should not fail did: a layer that was damaged is dropped by that.
+    ///
+    /// # Errors
+    /// If a layer is gone or damaged: the build starts over without it.
+    pub(crate) fn verify<'a>(&self, layers: impl IntoIterator<Item = &'a LayerDigest>) -> Result<(), BuildError> {
+        layers.into_iter().try_for_each(|layer| Ok(self.store.write_layer(layer, &mut std::io::sink())?))
     }
 
     /// The manifest of a layer.
@@ -106,11 +114,23 @@ impl Trees {
         if let Some(tree) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(layers) {
             return Ok(tree.clone());
         }
-        let manifests = layers.iter().map(|layer| manifest(store, layer)).collect::<Result<Vec<_>, _>>()?;
-        let numbered = manifests.iter().enumerate().map(|(index, manifest)| (LayerIndex(index), &**manifest));
-        let tree = Arc::new(Tree::stack(numbered));
+        let (mut tree, known) = self.largest_known(layers);
+        for (index, layer) in layers.iter().enumerate().skip(known) {
+            tree = Arc::new(tree.with(LayerIndex(index), &*manifest(store, layer)?));
+        }
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(layers.to_vec(), tree.clone());
         Ok(tree)
+    }
+
+    /// The tree of the longest part of a stack, from the bottom, that was put together already, and how many layers
+    /// that are: mostly all but the one that the step below has just added.
+    fn largest_known(&self, layers: &[LayerDigest]) -> (Arc<Tree>, usize) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let longest_first = (1..layers.len()).rev();
+        longest_first
+            .into_iter()
+            .find_map(|count| Some((known.get(&layers[..count])?.clone(), count)))
+            .unwrap_or_default()
     }
 }
 
@@ -136,9 +156,12 @@ impl Records {
 
     /// What is remembered under a content key, if its layer is still there.
     pub(crate) fn content(&self, key: &ContentKey) -> Option<ContentRecord> {
-        let record: ContentRecord =
-            serde_json::from_slice(&self.store.record(RecordKind::Content, &key.hex())?).ok()?;
-        record.layer.is_none_or(|layer| self.store.has_layer(&layer)).then_some(record)
+        self.content_said(key).filter(|record| record.layer.is_none_or(|layer| self.store.has_layer(&layer)))
+    }
+
+    /// What is remembered under a content key, also if its layer is gone.
+    pub(crate) fn content_said(&self, key: &ContentKey) -> Option<ContentRecord> {
+        serde_json::from_slice(&self.store.record(RecordKind::Content, &key.hex())?).ok()
     }
 
     pub(crate) fn put_content(&self, key: &ContentKey, record: &ContentRecord) -> Result<(), BuildError> {

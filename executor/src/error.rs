@@ -6,9 +6,10 @@ use sinter_graph::ErrorClass;
 use sinter_graph::derivation::{InputId, NodeId};
 use sinter_graph::inherit::ConfigurationClash;
 use sinter_graph::lock::LockError;
+use sinter_oci::{LayerError, OciError};
 use sinter_source::debian::DebianError;
 use sinter_source::directory::DirectoryError;
-use sinter_store::StoreError;
+use sinter_store::{ExportError, StoreError};
 
 use crate::runner::Ending;
 
@@ -66,7 +67,7 @@ pub enum BuildError {
     Directory(#[from] DirectoryError),
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// A directory or file of a workspace cannot be used.
     #[error("cannot write {path}: {source}", path = path.display())]
     Io {
@@ -80,7 +81,7 @@ pub enum BuildError {
     View(#[from] sinter_store::ViewError),
     /// A tree could not be written to a directory.
     #[error(transparent)]
-    Export(#[from] sinter_store::ExportError),
+    Export(ExportError),
     /// A pattern matches no file of a source or tree.
     #[error("the pattern `{pattern}` matches nothing in {place}")]
     NoMatch {
@@ -183,7 +184,7 @@ pub enum BuildError {
     },
     /// A result could not be written.
     #[error(transparent)]
-    Output(#[from] sinter_oci::OciError),
+    Output(OciError),
     /// A destination cannot take what the target is.
     #[error("target `{target}` is no image, and {destination} takes images only: write it with -o dir:DIR")]
     NotAnImage {
@@ -221,9 +222,6 @@ pub enum BuildError {
         /// What the panic said.
         reason: String,
     },
-    /// A bug: the build never came to rest.
-    #[error("sinter itself failed: results kept contradicting each other")]
-    Unsettled,
 }
 
 /// How a script failed, with what helps to mend it.
@@ -284,6 +282,40 @@ fn signal_name(signal: i32) -> &'static str {
     }
 }
 
+impl From<StoreError> for BuildError {
+    /// What is gone or damaged is made again; everything else is a failure.
+    fn from(error: StoreError) -> Self {
+        let reason = match error {
+            StoreError::MissingLayer { digest } => format!("layer {digest} is gone from the store"),
+            StoreError::MissingBlob { digest } => format!("blob {digest} is gone from the store"),
+            StoreError::Damaged { path, reason } => format!("{} was damaged: {reason}", path.display()),
+            error => return Self::Store(error),
+        };
+        Self::Revoked { reason }
+    }
+}
+
+impl From<ExportError> for BuildError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Store(error) => error.into(),
+            error => Self::Export(error),
+        }
+    }
+}
+
+impl From<OciError> for BuildError {
+    fn from(error: OciError) -> Self {
+        match error {
+            OciError::Layer { layer, source: LayerError { class, source } } => match source.downcast::<StoreError>() {
+                Ok(error) => Self::from(*error),
+                Err(source) => Self::Output(OciError::Layer { layer, source: LayerError { class, source } }),
+            },
+            error => Self::Output(error),
+        }
+    }
+}
+
 impl BuildError {
     /// Whose fault it is.
     #[must_use]
@@ -293,7 +325,9 @@ impl BuildError {
             | Self::LockUnwritable { .. }
             | Self::Io { .. }
             | Self::Runtime { .. }
-            | Self::Runner { .. } => ErrorClass::Environment,
+            | Self::Runner { .. }
+            // It reaches a caller only if something else keeps deleting from the store while a build runs.
+            | Self::Revoked { .. } => ErrorClass::Environment,
             Self::Lock { source, .. } => source.class(),
             Self::LockDrift { .. } => ErrorClass::Lock,
             Self::Debian { source, .. } => source.class(),
@@ -316,7 +350,7 @@ impl BuildError {
             | Self::Assembly { .. }
             | Self::NotAnImage { .. } => ErrorClass::User,
             Self::Stopped => ErrorClass::Step,
-            Self::Revoked { .. } | Self::Panicked { .. } | Self::Unsettled => ErrorClass::Internal,
+            Self::Panicked { .. } => ErrorClass::Internal,
         }
     }
 }

@@ -22,6 +22,8 @@ pub mod runner;
 mod schedule;
 mod selection;
 mod sources;
+#[cfg(test)]
+mod testing;
 mod undeclared;
 mod users;
 mod work;

@@ -28,15 +28,22 @@ impl Needed {
     }
 
     fn add_node(&mut self, graph: &Graph, id: NodeId) {
-        if !self.nodes.insert(id) {
-            return;
+        let mut pending = vec![id];
+        while let Some(id) = pending.pop() {
+            let derivation = &graph.node(id).derivation;
+            if !self.nodes.insert(id) {
+                continue;
+            }
+            if let Derivation::Unpack(unpack) = derivation {
+                self.inputs.insert(unpack.packages);
+            }
+            let (_, files) = dependencies(derivation);
+            self.inputs.extend(files.into_iter().filter_map(|files| match leaf(files) {
+                Files::Source { input, .. } => Some(*input),
+                _ => None,
+            }));
+            pending.extend(direct(derivation));
         }
-        let (nodes, files) = dependencies(&graph.node(id).derivation);
-        if let Derivation::Unpack(unpack) = &graph.node(id).derivation {
-            self.inputs.insert(unpack.packages);
-        }
-        nodes.into_iter().for_each(|node| self.add_node(graph, node));
-        files.into_iter().for_each(|files| self.add_files(graph, files));
     }
 
     fn add_files(&mut self, graph: &Graph, files: &Files) {
@@ -69,6 +76,16 @@ pub(crate) fn dependencies(derivation: &Derivation) -> (Vec<NodeId>, Vec<&Files>
         // Where an image takes its configuration from need not be built: configurations are known before anything runs.
         Derivation::Image(image) => (image.tree.into_iter().collect(), vec![]),
     }
+}
+
+/// Every derivation that one stands on or selects from; some may be there twice.
+pub(crate) fn direct(derivation: &Derivation) -> Vec<NodeId> {
+    let (trees, files) = dependencies(derivation);
+    let selected = files.into_iter().filter_map(|files| match leaf(files) {
+        Files::Tree { tree, .. } => Some(*tree),
+        _ => None,
+    });
+    trees.into_iter().chain(selected).collect()
 }
 
 /// Where a selection's files come from in the end: a source, a tree or a literal.

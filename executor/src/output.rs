@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use sinter_graph::derivation::NodeId;
 use sinter_graph::digest::LayerDigest;
 use sinter_oci::{AssembledImage, Destination, LayerDescriptor, LayerError, LayerSource};
-use sinter_store::Store;
+use sinter_store::{ExportError, Store, ViewError};
 
 use crate::context::Context;
 use crate::error::BuildError;
@@ -44,7 +45,7 @@ pub(crate) fn write_all(
 fn write(context: &Context, name: &str, outcome: &Outcome, destination: &Destination) -> Result<(), BuildError> {
     let changed = match (destination, outcome.image) {
         (Destination::Directory(directory), _) => {
-            sinter_store::export_tree(&context.store, &outcome.layers, directory)?;
+            export(context, outcome, directory)?;
             true
         }
         (_, Some(image)) => {
@@ -55,6 +56,16 @@ fn write(context: &Context, name: &str, outcome: &Outcome, destination: &Destina
         (_, None) => false,
     };
     context.listener.on(Event::Written { target: name.to_owned(), destination: destination.to_string(), changed });
+    Ok(())
+}
+
+/// Files are copied without being verified; only where that fails are the layers suspected.
+fn export(context: &Context, outcome: &Outcome, directory: &Path) -> Result<(), BuildError> {
+    let exported = sinter_store::export_tree(&context.store, &outcome.layers, directory);
+    if let Err(ExportError::Make(ViewError::Read { .. } | ViewError::Changed { .. })) = exported {
+        context.verify(&outcome.layers)?;
+    }
+    exported?;
     Ok(())
 }
 

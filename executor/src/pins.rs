@@ -3,11 +3,13 @@
 //! The only networked phase before execution. A pin that is there is believed; nothing is asked twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use sinter_graph::derivation::{DeclaredInput, Graph, Input, InputId, Unpack};
-use sinter_graph::lock::{DebianPin, DebianQuestion, DebianRelease, Lock, PinnedPackage};
+use sinter_graph::lock::{DebianPin, DebianQuestion, DebianRelease, Lock, LockError, PinnedPackage};
 use sinter_source::debian::Debian;
 
 use crate::error::BuildError;
@@ -47,15 +49,52 @@ impl LockFile {
         Ok(Self { path: path.to_owned(), lock })
     }
 
+    /// Reads the lock at `path` also if git left both sides of a conflict in it; then it is to be written anew.
+    ///
+    /// # Errors
+    /// As [`LockFile::read`].
+    pub fn read_resolving(path: &Path) -> Result<(Self, bool), BuildError> {
+        match Self::read(path) {
+            Err(BuildError::Lock { source: LockError::ConflictMarkers { .. }, .. }) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| BuildError::LockUnreadable { path: path.to_owned(), source })?;
+                let lock = Lock::without_conflicts(&text)
+                    .map_err(|source| BuildError::Lock { path: path.to_owned(), source })?;
+                Ok((Self { path: path.to_owned(), lock }, true))
+            }
+            read => read.map(|file| (file, false)),
+        }
+    }
+
+    /// Reads the lock at `path`, and keeps other builds from adding pins until the guard is dropped: two builds that add
+    /// pins at once would each write a lock without the other's. Waits for a build that is doing so.
+    ///
+    /// # Errors
+    /// As [`LockFile::read`].
+    pub(crate) fn read_alone(path: &Path) -> Result<(Self, Option<File>), BuildError> {
+        // A file system without locks has no two builds at once often enough to refuse building on it.
+        let alone = File::open(directory_of(path)).and_then(|directory| directory.lock().map(|()| directory)).ok();
+        Ok((Self::read(path)?, alone))
+    }
+
+    /// Whether every one of `needed` inputs is pinned for this architecture.
+    pub(crate) fn is_complete(&self, graph: &Graph, needed: &BTreeSet<InputId>, architecture: &str) -> bool {
+        needed.iter().all(|&id| match &graph.input(id).input {
+            Input::Debian { suite, packages } => {
+                pinned(&self.lock, &DebianQuestion::new(suite, packages), architecture).is_some()
+            }
+            Input::Directory { .. } => true,
+        })
+    }
+
     /// Writes `lock` beside the file and renames it over, so that a crash leaves the old one.
     ///
     /// # Errors
     /// If the directory or the disk refuses.
     pub fn write(&self, lock: &Lock) -> Result<(), BuildError> {
         let written = || -> std::io::Result<()> {
-            let directory = self.path.parent().unwrap_or(Path::new("."));
-            let beside = directory.join(format!(".sinter.lock.{}", std::process::id()));
-            let mut file = std::fs::File::create(&beside)?;
+            let beside = directory_of(&self.path).join(draft_name());
+            let mut file = File::create_new(&beside)?;
             let result = file
                 .write_all(lock.render().as_bytes())
                 .and_then(|()| file.sync_all())
@@ -68,6 +107,16 @@ impl LockFile {
         };
         written().map_err(|source| BuildError::LockUnwritable { path: self.path.clone(), source })
     }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A name that no other writer uses at this time.
+fn draft_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!(".sinter.lock.{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The pinned packages of each needed Debian input.

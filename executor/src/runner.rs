@@ -2,13 +2,17 @@
 //!
 //! The builder starts its own program again as `sinter runner`, writes a [`Request`] to its standard input, gives it
 //! one end of a pipe as standard error for what the script prints, and reads a [`Reply`] from its standard output.
-//! Killing the runner kills everything in the sandbox.
+//! Killing the runner kills everything in the sandbox, and however the builder ends, the kernel kills its runners.
+//!
+//! Starting a process costs as much as the rest of a small sandbox, so the next runner is started while a step runs, and
+//! waits for its request.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +23,8 @@ use sinter_sandbox::{Exit, Job, SandboxError};
 /// What the runner is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
+    /// Process id of the builder: the runner does not outlive it.
+    pub builder: u32,
     /// Directories of the tree, top first.
     pub lowers: Vec<PathBuf>,
     /// Empty directory that receives what the script writes.
@@ -82,9 +88,55 @@ pub struct RunnerProgram {
     pub arguments: Vec<String>,
 }
 
-/// Kills the runners of a build that is to end early.
+/// A runner that was started and has no request yet.
+#[derive(Debug)]
+struct Waiting {
+    child: std::process::Child,
+    /// What the script will print.
+    output: std::io::PipeReader,
+}
+
+impl Waiting {
+    fn start(program: &RunnerProgram) -> std::io::Result<Self> {
+        let (output, writer) = std::io::pipe()?;
+        let mut command = Command::new(&program.program);
+        command.args(&program.arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer);
+        // The command holds the pipe's write end and goes with this function: while it lives, the output has no end.
+        Ok(Self { child: command.spawn()?, output })
+    }
+}
+
+/// Starts runners ahead of time, on a thread that lives as long as the build: the kernel kills a runner with the thread
+/// that started it.
+#[derive(Debug)]
+struct Starter {
+    ready: Receiver<std::io::Result<Waiting>>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Starter {
+    fn new(program: RunnerProgram) -> std::io::Result<Self> {
+        // Nothing fits into the channel: the thread holds one runner and starts the next when that is taken.
+        let (give, ready) = sync_channel(0);
+        let work = move || while give.send(Waiting::start(&program)).map_err(|unused| end(unused.0)).is_ok() {};
+        let thread = std::thread::Builder::new().name("runner-start".to_owned()).spawn(work)?;
+        Ok(Self { ready, thread })
+    }
+}
+
+/// Ends a runner that nobody wanted.
+fn end(unused: std::io::Result<Waiting>) {
+    if let Ok(Waiting { mut child, .. }) = unused {
+        // One that has ended by itself cannot be killed, and need not be.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// Starts the runners of a build, and kills them if it is to end early.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
+    starter: Mutex<Option<Starter>>,
     children: Mutex<BTreeMap<u32, Arc<Mutex<std::process::Child>>>>,
     stopped: std::sync::atomic::AtomicBool,
 }
@@ -104,6 +156,19 @@ impl Running {
         self.stopped.load(std::sync::atomic::Ordering::SeqCst)
     }
 
+    /// A runner for one request.
+    fn next(&self, program: &RunnerProgram) -> std::io::Result<Waiting> {
+        let mut starter = self.starter.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if starter.is_none() {
+            *starter = Some(Starter::new(program.clone())?);
+        }
+        match starter.as_ref().map(|starter| starter.ready.recv()) {
+            Some(Ok(waiting)) => waiting,
+            // A starter that died is replaced by the next step.
+            _ => Waiting::start(program).inspect(|_| *starter = None),
+        }
+    }
+
     fn add(&self, child: std::process::Child) -> Arc<Mutex<std::process::Child>> {
         let id = child.id();
         let child = Arc::new(Mutex::new(child));
@@ -119,6 +184,16 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        let starter = self.starter.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(Starter { ready, thread }) = starter {
+            drop(ready);
+            let _ = thread.join();
+        }
+    }
+}
+
 /// Runs `request` in a runner process and feeds what the script prints to `output`, as it comes.
 ///
 /// # Errors
@@ -129,18 +204,17 @@ pub(crate) fn run(
     running: &Running,
     output: &mut dyn FnMut(&[u8]),
 ) -> std::io::Result<Reply> {
-    let (mut reader, writer) = std::io::pipe()?;
-    let mut command = Command::new(&program.program);
-    command.args(&program.arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer);
-    let mut child = command.spawn()?;
-    // The command holds the pipe's write end; while it lives, the script's output has no end.
-    drop(command);
+    let Waiting { mut child, output: mut reader } = running.next(program)?;
     let stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let id = child.id();
     let child = running.add(child);
     let reply = converse(request, stdin, stdout, &mut reader, output);
     running.remove(id);
+    if reply.is_err() {
+        // Nobody reads what it writes any more: it would wait for ever. If it has ended already, all is well.
+        let _ = child.lock().unwrap_or_else(std::sync::PoisonError::into_inner).kill();
+    }
     let status = child.lock().unwrap_or_else(std::sync::PoisonError::into_inner).wait()?;
     reply?.ok_or_else(|| std::io::Error::other(format!("the runner process ended without an answer ({status})")))
 }
@@ -157,9 +231,11 @@ fn converse(
     }
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        match reader.read(&mut buffer)? {
-            0 => break,
-            length => output(&buffer[..length]),
+        match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => output(&buffer[..length]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
     let mut answer = Vec::new();
@@ -169,14 +245,20 @@ fn converse(
     Ok(serde_json::from_slice(&answer).ok())
 }
 
-/// The body of `sinter runner`: reads a [`Request`] from standard input, runs it, writes a [`Reply`].
+/// The body of `sinter runner`: reads a [`Request`] from standard input, runs it, writes a [`Reply`]. Ends silently if
+/// there is none.
 ///
 /// # Errors
 /// If standard input is no request or the answer cannot be written.
 pub fn serve() -> std::io::Result<()> {
     let mut text = Vec::new();
     std::io::stdin().lock().read_to_end(&mut text)?;
+    if text.is_empty() {
+        // Started ahead of time, and then the build ended.
+        return Ok(());
+    }
     let request: Request = serde_json::from_slice(&text)?;
+    sinter_sandbox::die_with(request.builder)?;
     let output = std::io::stderr().as_fd().try_clone_to_owned()?;
     let reply = match sinter_sandbox::run(job(request, output)) {
         Ok(outcome) => Reply::Ran { ending: outcome.exit.into(), line: outcome.line },

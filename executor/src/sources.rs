@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sinter_graph::derivation::{Derivation, Files, Graph, Input, InputId, Item, NodeId, TargetValue};
 use sinter_graph::digest::ContentHash;
 use sinter_graph::encode::Encoder;
+use sinter_graph::inherit::Configurations;
 use sinter_graph::path::TreePath;
 use sinter_graph::pattern::{Patterns, advice, nearest_path};
 use sinter_source::directory::{DirectoryError, HashCache, SourceFile, SourceKind, WorkTree};
@@ -170,6 +171,14 @@ impl Listing {
     }
 }
 
+/// Where trees with different configurations meet; what stands on such a place is not reported again.
+fn clashes(graph: &Graph) -> Vec<BuildError> {
+    let configurations = Configurations::of(graph);
+    let ids = (0..graph.nodes.len()).filter_map(|index| u32::try_from(index).ok().map(NodeId));
+    let own = ids.filter_map(|id| configurations.of_node(id).err().filter(|clash| clash.node == id));
+    own.map(BuildError::Configuration).collect()
+}
+
 /// Every selection from a source, with the derivation that makes it.
 fn selections<'a>(
     graph: &'a Graph,
@@ -202,7 +211,8 @@ fn own_files(derivation: &Derivation) -> Vec<&Files> {
     }
 }
 
-/// Every pattern of `graph` that is malformed or matches nothing in its source. Reads directories, no file.
+/// Everything wrong with `graph` that can be told without making anything: patterns that are malformed or match nothing in
+/// their source, configurations that clash. Reads directories, no file.
 ///
 /// # Errors
 /// If a directory cannot be listed.
@@ -217,7 +227,7 @@ pub fn check_sources(graph: &Graph, work_tree: &WorkTree) -> Result<Vec<SourcePr
     }
     let inputs: BTreeSet<InputId> = used.iter().map(|(_, input, _)| *input).collect();
     let sources = Sources::list(graph, &inputs, work_tree)?;
-    let mut problems = Vec::new();
+    let mut problems = clashes(graph);
     for (node, input, patterns) in used {
         if let Some(listing) = sources.listings.get(&input)
             && let Err(problem) = listing.select(node, patterns)

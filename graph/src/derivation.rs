@@ -245,6 +245,20 @@ impl Graph {
         &self.inputs[id.0 as usize]
     }
 
+    /// Turns every target that is a selection of files into a tree that holds them and stands on nothing, so that all targets
+    /// are nodes. Gives the nodes that were made and the names of their targets.
+    pub fn root_targets(&mut self) -> Vec<(NodeId, String)> {
+        let mut made = Vec::new();
+        for index in 0..self.targets.len() {
+            let Target { name, value: TargetValue::Files(files) } = self.targets[index].clone() else { continue };
+            let merge = Merge { items: vec![Item::Files(files)], ..Merge::default() };
+            let node = self.add(Node { name: name.clone(), derivation: Derivation::Merge(merge) });
+            self.targets[index].value = TargetValue::Node(node);
+            made.push((node, name));
+        }
+        made
+    }
+
     /// Adds a node and gives its id.
     pub fn add(&mut self, node: Node) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.len()).expect("evaluation is bounded far below 2^32 nodes"));

@@ -5,7 +5,9 @@ use crate::derivation::{Derivation, Graph, Item, NodeId};
 
 /// Two trees of one list carry different configurations, so neither can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{first}` and `{second}` carry different configurations ({differences}): say which one counts with `from = ...` of an image, or say the field yourself")]
+#[error(
+    "`{first}` and `{second}` carry different configurations ({differences}): say which one counts with `from = ...` of an image, or say the field yourself"
+)]
 pub struct ConfigurationClash {
     /// The merge, step or image in which they meet.
     pub node: NodeId,

@@ -6,6 +6,7 @@
 //! edit a line. The writer is deterministic; the reader accepts any valid TOML of the same meaning and nothing else.
 //! Must not know: files, mirrors, how a pin is found.
 
+mod conflict;
 mod diff;
 mod read;
 mod write;
@@ -133,6 +134,15 @@ impl Lock {
     /// If the text is from a newer version, holds conflict markers, or is no lock. An empty text is an empty lock.
     pub fn parse(text: &str) -> Result<Self, LockError> {
         read::parse(text)
+    }
+
+    /// Reads a lock in which git left both sides of a conflict: everything the sides do not contradict each other in. What
+    /// they pin differently is missing, and to be asked again.
+    ///
+    /// # Errors
+    /// As [`Lock::parse`], for each side.
+    pub fn without_conflicts(text: &str) -> Result<Self, LockError> {
+        conflict::without_conflicts(text)
     }
 
     /// The lock as text: the same lock always gives the same bytes, and [`Lock::parse`] gives the lock back.

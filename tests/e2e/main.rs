@@ -9,6 +9,7 @@ mod consumers;
 mod crashes;
 mod incremental;
 mod isolation;
+mod mirror;
 mod reproducible;
 mod support;
 mod undeclared;

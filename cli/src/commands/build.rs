@@ -10,6 +10,7 @@ use sinter_oci::Destination;
 
 use crate::arguments::{Build, ProgressStyle};
 use crate::commands::{check, environment};
+use crate::console;
 use crate::failure::Failure;
 use crate::project::Project;
 use crate::render::{live, plain, text};
@@ -42,8 +43,7 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
     let result = sinter_executor::build(request, listener.clone());
     listener.close();
     let report = result.map_err(|error| explained(&error, &project))?;
-    show(&report, arguments.progress);
-    Ok(())
+    show(&report, arguments.progress)
 }
 
 /// A pattern that matches nothing is rarely alone: all of them are shown at once.
@@ -57,13 +57,14 @@ fn explained(error: &BuildError, project: &Project) -> Failure {
     }
 }
 
-fn show(report: &Report, style: ProgressStyle) {
+fn show(report: &Report, style: ProgressStyle) -> Result<(), Failure> {
     for target in &report.targets {
-        println!("{} {}", target.name, target.digest);
+        console::data(&format!("{} {}", target.name, target.digest))?;
     }
     if style != ProgressStyle::Quiet {
-        eprintln!("{}", text::summary(&report.summary));
+        console::say(&format!("{}\n", text::summary(&report.summary)));
     }
+    Ok(())
 }
 
 fn jobs(said: Option<u16>) -> usize {

@@ -4,6 +4,7 @@ use sinter_executor::check_sources;
 use sinter_lang::diagnostic::Diagnostic;
 
 use crate::arguments::Check;
+use crate::console;
 use crate::failure::{self, Failure};
 use crate::project::Project;
 use crate::render::text::counted;
@@ -14,13 +15,8 @@ pub(crate) fn run(arguments: &Check) -> Result<(), Failure> {
     project.report(&problems)?;
     project.targets()?;
     let graph = &project.evaluation.graph;
-    println!(
-        "{}: {}, {}",
-        project.file.display(),
-        counted(graph.targets.len(), "target"),
-        counted(graph.inputs.len(), "input")
-    );
-    Ok(())
+    let (targets, inputs) = (counted(graph.targets.len(), "target"), counted(graph.inputs.len(), "input"));
+    console::data(&format!("{}: {targets}, {inputs}", project.file.display()))
 }
 
 /// Patterns that match nothing, if the file is otherwise right.

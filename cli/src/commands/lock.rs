@@ -2,12 +2,13 @@
 
 use sinter_executor::LockRequest;
 use sinter_executor::pins::{LockFile, Locking};
-use sinter_graph::derivation::Input;
+use sinter_graph::derivation::{Graph, Input};
 use sinter_graph::lock::{DebianQuestion, Lock};
 use sinter_graph::platform::Platform;
 
 use crate::arguments;
 use crate::commands::environment;
+use crate::console;
 use crate::failure::Failure;
 use crate::project::{self, Project};
 use crate::render::plain::Plain;
@@ -16,14 +17,17 @@ use crate::render::plain::Plain;
 pub(crate) fn lock(arguments: &arguments::Lock) -> Result<(), Failure> {
     let project = Project::open(&arguments.selection.words, &arguments.selection.parameters)?;
     project.report(&[])?;
-    let file = LockFile::read(&project.lock_path()).map_err(|error| Failure::build(&error, &project))?;
-    let locking = if arguments.check { Locking::Compare } else { Locking::Add };
-    let added = settle(&project, &file, locking, &arguments.environment)?;
-    if arguments.check && !added.is_empty() {
-        return Err(Failure::lock_differs(&added));
+    let (file, conflicted) =
+        LockFile::read_resolving(&project.lock_path()).map_err(|error| Failure::build(&error, &project))?;
+    let new = resolved(&project, &project.evaluation.graph, &file, &arguments.environment)?;
+    let added = file.lock.diff(&new);
+    if conflicted || !added.is_empty() {
+        if arguments.check {
+            return Err(Failure::lock_differs(&added));
+        }
+        file.write(&new).map_err(|error| Failure::build(&error, &project))?;
     }
-    added.iter().for_each(|line| println!("{line}"));
-    Ok(())
+    added.iter().try_for_each(|line| console::data(line))
 }
 
 /// Asks again for what the lock pins already.
@@ -32,18 +36,22 @@ pub(crate) fn update(arguments: &arguments::Update) -> Result<(), Failure> {
     project.report(&[])?;
     let old = LockFile::read(&project.lock_path()).map_err(|error| Failure::build(&error, &project))?;
     let mut kept = old.lock.clone();
+    let mut graph = project.evaluation.graph.clone();
     for suite in suites(&project)? {
-        // Closures of one suite must fit together, so they are asked for together.
+        // Closures of one suite must fit together, also those that other files of the work tree ask for.
+        for question in old.lock.debian.keys().filter(|question| question.suite == suite) {
+            let input = Input::Debian { suite: suite.clone(), packages: question.packages.clone() };
+            graph.intern_input(&question.to_string(), input);
+        }
         kept.debian_releases.remove(&suite);
         kept.debian.retain(|question, _| question.suite != suite);
     }
     let fresh = LockFile { path: old.path.clone(), lock: kept };
-    let new = resolved(&project, &fresh, Locking::Compare, &arguments.environment)?;
-    old.lock.diff(&new).iter().for_each(|line| println!("{line}"));
+    let new = resolved(&project, &graph, &fresh, &arguments.environment)?;
     if !arguments.dry_run && new != old.lock {
         old.write(&new).map_err(|error| Failure::build(&error, &project))?;
     }
-    Ok(())
+    old.lock.diff(&new).iter().try_for_each(|line| console::data(line))
 }
 
 /// The suites of the named inputs, of all inputs if none was named.
@@ -62,28 +70,19 @@ fn suites(project: &Project) -> Result<Vec<String>, Failure> {
         .collect())
 }
 
-fn settle(
-    project: &Project,
-    file: &LockFile,
-    locking: Locking,
-    environment: &arguments::Environment,
-) -> Result<Vec<String>, Failure> {
-    let new = resolved(project, file, locking, environment)?;
-    Ok(file.lock.diff(&new))
-}
-
+/// The lock with every pin that `graph` asks for. Writes nothing.
 fn resolved(
     project: &Project,
+    graph: &Graph,
     file: &LockFile,
-    locking: Locking,
     environment: &arguments::Environment,
 ) -> Result<Lock, Failure> {
     let store = environment::store(environment.store.as_ref())?;
     sinter_sandbox::enter_user_namespace().map_err(|error| Failure::sandbox(&error))?;
     let request = LockRequest {
-        graph: &project.evaluation.graph,
+        graph,
         file,
-        locking,
+        locking: Locking::Compare,
         platform: &Platform::native(),
         store: &store,
         mirrors: environment::mirrors(environment)?,

@@ -7,6 +7,7 @@ use sinter_executor::{Event, Listener, Work};
 use sinter_source::debian::Progress as Packages;
 
 use crate::commands::build::Progress;
+use crate::console;
 use crate::render::text::{bytes, counted, duration, work};
 
 /// Prints nothing.
@@ -40,7 +41,7 @@ impl Listener for Plain {
             return;
         }
         if let Some(line) = line(&event) {
-            eprintln!("{line}");
+            console::say(&format!("{line}\n"));
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
+
+use sinter_graph::EPOCH;
 
 /// Directories that a sandbox mounts its own file systems on. What is below them never reaches the upper directory;
 /// the directories themselves are in it if the script changed their mode or owner, and are never to be captured.
@@ -21,7 +23,7 @@ pub const SKELETON_FILES: &[(&str, &str)] = &[
 ];
 
 /// Fills the directory `dir` (made if missing) to be the last of [`Job::lowers`](crate::Job): mount points, `/etc` and
-/// [`SKELETON_FILES`], owned by this process's user, mode 755 and 644, at the time [`sinter_graph::EPOCH`].
+/// [`SKELETON_FILES`], owned by this process's user, mode 755 and 644, at the time [`EPOCH`].
 ///
 /// Being bottom-most it never hides what a tree says about the same paths. Repeating the call changes nothing, so a store
 /// makes it once and shares it; two processes may do so at the same time.
@@ -29,6 +31,9 @@ pub const SKELETON_FILES: &[(&str, &str)] = &[
 /// # Errors
 /// What the file system says.
 pub fn skeleton(dir: &Path) -> io::Result<()> {
+    if is_whole(dir) {
+        return Ok(());
+    }
     let mut directories = vec![dir.join("etc")];
     directories.extend(MOUNT_POINTS.iter().map(|path| inside(dir, path)));
     fs::create_dir_all(dir)?;
@@ -40,6 +45,21 @@ pub fn skeleton(dir: &Path) -> io::Result<()> {
     }
     directories.push(dir.to_owned());
     directories.iter().try_for_each(|directory| settle(directory, 0o755))
+}
+
+/// Each entry gets its time last, and whatever is deleted or added later changes the time of the directory around it.
+fn is_whole(dir: &Path) -> bool {
+    let is_settled = |path: &Path, mode: u32| {
+        fs::symlink_metadata(path).ok().filter(|found| found.mode() & 0o7777 == mode && found.mtime() == EPOCH)
+    };
+    let is_directory = |path: &Path| is_settled(path, 0o755).is_some_and(|found| found.is_dir());
+    let is_file = |path: &Path, length: usize| {
+        is_settled(path, 0o644).is_some_and(|found| found.is_file() && found.len() == length as u64)
+    };
+    is_directory(dir)
+        && is_directory(&dir.join("etc"))
+        && MOUNT_POINTS.iter().all(|path| is_directory(&inside(dir, path)))
+        && SKELETON_FILES.iter().all(|(path, content)| is_file(&inside(dir, path), content.len()))
 }
 
 fn inside(dir: &Path, path: &str) -> std::path::PathBuf {
@@ -66,7 +86,7 @@ fn write_file(path: &Path, content: &str) -> io::Result<()> {
 }
 
 fn settle(path: &Path, mode: u32) -> io::Result<()> {
-    let epoch = UNIX_EPOCH + Duration::from_secs(sinter_graph::EPOCH.unsigned_abs());
+    let epoch = UNIX_EPOCH + Duration::from_secs(EPOCH.unsigned_abs());
     fs::set_permissions(path, Permissions::from_mode(mode))?;
     File::open(path)?.set_times(FileTimes::new().set_accessed(epoch).set_modified(epoch))
 }
@@ -74,22 +94,26 @@ fn settle(path: &Path, mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn skeleton_is_constant_and_repeatable() {
         let dir = tempfile::tempdir().expect("a directory");
         let root = dir.path().join("skeleton");
-        for _ in 0..2 {
+        for damage in [None, Some("etc/hosts"), Some("etc/machine-id"), Some("tmp"), None] {
+            match damage.map(|path| root.join(path)) {
+                Some(path) if path.is_dir() => fs::remove_dir(path).expect("a removal"),
+                Some(path) => fs::remove_file(path).expect("a removal"),
+                None => {}
+            }
             skeleton(&root).expect("a skeleton");
             for path in MOUNT_POINTS.iter().chain(&["/", "/etc"]) {
                 let metadata = fs::metadata(inside(&root, path)).expect("a directory");
-                assert_eq!((metadata.mode() & 0o7777, metadata.mtime()), (0o755, sinter_graph::EPOCH), "{path}");
+                assert_eq!((metadata.mode() & 0o7777, metadata.mtime()), (0o755, EPOCH), "{path}");
             }
             for (path, content) in SKELETON_FILES {
                 let file = inside(&root, path);
                 assert_eq!(fs::read_to_string(&file).expect("a file"), *content);
-                assert_eq!(fs::metadata(&file).expect("a file").mtime(), sinter_graph::EPOCH);
+                assert_eq!(fs::metadata(&file).expect("a file").mtime(), EPOCH);
             }
             assert_eq!(fs::read_dir(root.join("etc")).expect("a directory").count(), SKELETON_FILES.len());
         }

@@ -60,15 +60,11 @@ pub(super) fn same(left: Option<&Shown>, right: Option<&Shown>) -> bool {
 
 /// Walks all trees at once: each path with what each branch has there.
 fn for_each_path<'a>(branches: &'a [Branch<'a>], mut visit: impl FnMut(&'a TreePath, &[Option<&'a Shown>])) {
-    let mut rest: Vec<&[Shown]> = branches.iter().map(|branch| branch.tree.as_slice()).collect();
+    let mut rest: Vec<_> = branches.iter().map(|branch| branch.tree.iter().peekable()).collect();
     let mut versions = vec![None; branches.len()];
-    while let Some(path) = rest.iter().filter_map(|shown| shown.first()).map(|shown| &shown.entry.path).min() {
+    while let Some(path) = rest.iter_mut().filter_map(|rest| rest.peek().map(|shown| &shown.entry.path)).min() {
         for (rest, version) in rest.iter_mut().zip(&mut versions) {
-            *version = None;
-            if let Some((first, behind)) = rest.split_first().filter(|(first, _)| first.entry.path == *path) {
-                *version = Some(first);
-                *rest = behind;
-            }
+            *version = rest.next_if(|shown| shown.entry.path == *path);
         }
         visit(path, &versions);
     }

@@ -59,20 +59,19 @@ impl<'a> Difference<'a> {
 /// Where a stack shows something else than is wanted, in order of the paths. Times do not count.
 fn differences<'a>(wanted: &[Wanted<'a>], stacked: &Tree) -> Vec<Difference<'a>> {
     let mut found = Vec::new();
-    let mut rest: &[Shown] = stacked.as_slice();
+    let mut rest = stacked.iter().peekable();
     for wanted in wanted {
         // The stack can show what no operand does: something below a directory that is wanted, or below nothing.
-        let (surplus, behind) = rest.split_at(rest.partition_point(|shown| shown.entry.path < *wanted.path));
-        found.extend(surplus.iter().map(|shown| Difference::Surplus(shown.entry.path.clone())));
-        let (here, behind) = behind.split_at(usize::from(behind.first().is_some_and(|s| s.entry.path == *wanted.path)));
-        rest = behind;
-        match (wanted.shown, here.first()) {
+        while let Some(shown) = rest.next_if(|shown| shown.entry.path < *wanted.path) {
+            found.push(Difference::Surplus(shown.entry.path.clone()));
+        }
+        match (wanted.shown, rest.next_if(|shown| shown.entry.path == *wanted.path)) {
             (None, Some(shown)) => found.push(Difference::Surplus(shown.entry.path.clone())),
             (shown, here) if !same(shown, here) => found.push(Difference::Wrong(*wanted)),
             _ => {}
         }
     }
-    found.extend(rest.iter().map(|shown| Difference::Surplus(shown.entry.path.clone())));
+    found.extend(rest.map(|shown| Difference::Surplus(shown.entry.path.clone())));
     found
 }
 

@@ -80,8 +80,8 @@ fn from_source(input: InputId, patterns: &Patterns, supply: &dyn Supply) -> Resu
 
 fn from_tree(node: NodeId, patterns: &Patterns, supply: &dyn Supply) -> Result<Picked, PlacementError> {
     let view = supply.tree(node);
-    let paths = view.tree.as_slice();
-    let selection = patterns.compile(&view.workdir)?.select(paths, |shown| &shown.entry.path, SourceRules::Tree);
+    let paths: Vec<&Shown> = view.tree.iter().collect();
+    let selection = patterns.compile(&view.workdir)?.select(&paths, |shown| &shown.entry.path, SourceRules::Tree);
     all_matched(&selection, &view.name, || paths.iter().map(|shown| &shown.entry.path))?;
     let item = |&index: &usize| {
         let shown = paths[index].clone();

@@ -1,6 +1,7 @@
 //! Merging trees and placing files on them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use sinter_graph::derivation::{Files, Item, Merge, NodeId};
@@ -53,7 +54,9 @@ fn merge_trees(context: &Context, id: NodeId, operands: &[Operand]) -> Result<Ve
         .map_err(|source: MergeError| BuildError::Merge { node: id, name: context.name(id), source })?;
     let mut layers = merged.layers;
     if let Some(fixup) = merged.fixup {
-        layers.push(publish(context, fixup, &|_| Err(std::io::Error::other("a fix-up layer holds no file")))?);
+        let no_file = |_: &Entry| Err(std::io::Error::other("a fix-up layer holds no file"));
+        let write = |directory: &Path| Ok(write_view(directory, &fixup, &no_file)?);
+        layers.push(publish(context, fixup.clone(), &write)?);
     }
     Ok(layers)
 }
@@ -78,7 +81,7 @@ fn place(
     if let Some(record) = context.records.content(&key) {
         return Ok(record.layer);
     }
-    let layer = publish(context, placed.manifest.clone(), &|entry| placed::open(context, &placed, entry))?;
+    let layer = publish(context, placed.manifest.clone(), &|directory| placed::write(context, &placed, directory))?;
     context.records.put_content(&key, &ContentRecord { layer: Some(layer) })?;
     Ok(Some(layer))
 }
@@ -93,10 +96,10 @@ fn key(placed: &Placed) -> ContentKey {
 fn publish(
     context: &Context,
     manifest: Manifest,
-    content: &dyn Fn(&Entry) -> std::io::Result<std::fs::File>,
+    write: &dyn Fn(&Path) -> Result<(), BuildError>,
 ) -> Result<LayerDigest, BuildError> {
     let workspace = context.store.workspace()?;
     let directory = placed::directory(&workspace, "layer")?;
-    write_view(&directory, &manifest, content)?;
+    write(&directory)?;
     Ok(context.store.publish_layer(&directory, manifest)?)
 }

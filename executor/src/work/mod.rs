@@ -3,5 +3,7 @@
 pub(crate) mod image;
 pub(crate) mod merge;
 pub(crate) mod placed;
+pub(crate) mod remember;
 pub(crate) mod step;
+mod transcript;
 pub(crate) mod unpack;

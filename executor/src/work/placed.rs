@@ -1,11 +1,13 @@
 //! Placed files as directories: the view a step mounts, and the content of a layer.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use sinter_graph::digest::LayerDigest;
 use sinter_graph::tree::Entry;
-use sinter_store::{Workspace, write_view};
+use sinter_store::{ViewError, Workspace, write_view};
 
 use crate::context::Context;
 use crate::error::BuildError;
@@ -36,13 +38,34 @@ pub(crate) fn view(context: &Context, placed: &Placed) -> Result<Option<PathBuf>
     }
     let workspace = context.store.workspace()?;
     let path = directory(&workspace, "view")?;
-    write_view(&path, &placed.manifest, &|entry| open(context, placed, entry))?;
+    write(context, placed, &path)?;
     context.store.publish_view(&path, placed.digest)?;
     context
         .store
         .view(&placed.digest)
         .map(Some)
         .ok_or_else(|| BuildError::Revoked { reason: "the files of a step are gone from the store".to_owned() })
+}
+
+/// Fills an empty directory with the placed files.
+///
+/// # Errors
+/// If a file changed since it was hashed, or if the disk refuses. If a layer they come from was damaged, it is dropped.
+pub(crate) fn write(context: &Context, placed: &Placed, directory: &Path) -> Result<(), BuildError> {
+    let written = write_view(directory, &placed.manifest, &|entry| open(context, placed, entry));
+    if matches!(written, Err(ViewError::Read { .. } | ViewError::Changed { .. })) {
+        context.verify(layers(placed))?;
+    }
+    Ok(written?)
+}
+
+/// The layers that placed files come from.
+fn layers(placed: &Placed) -> BTreeSet<&LayerDigest> {
+    let layer = |source| match source {
+        &ContentSource::Layer { ref digest, .. } => Some(digest),
+        _ => None,
+    };
+    placed.content.values().filter_map(layer).collect()
 }
 
 /// Opens the bytes of a placed file where they come from.

@@ -2,10 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use sinter_graph::ErrorClass;
@@ -16,20 +15,22 @@ use sinter_graph::path::TreePath;
 use sinter_graph::pattern::{Matcher, Patterns};
 use sinter_graph::step::{StepDocument, base_environment};
 use sinter_graph::tree::{Manifest, Tree};
-use sinter_store::{CapturePolicy, Given, capture};
+use sinter_store::{CapturePolicy, Given, Workspace, capture};
 
 use crate::context::{Context, read_file};
 use crate::error::{BuildError, StepFailure};
 use crate::events::{Event, Work};
 use crate::failing_line::failing_line;
 use crate::placement::{Placed, Purpose, place};
-use crate::record::{ContentRecord, Outcome};
+use crate::record::Outcome;
 use crate::runner::{self, Ending, Reply, Request};
 use crate::schedule::Counters;
 use crate::selection::{self, Ground};
 use crate::undeclared::{self, Candidates};
 use crate::users::{Identity, identity};
 use crate::work::placed::{self, directory};
+use crate::work::remember::remember;
+use crate::work::transcript::Transcript;
 
 /// How much of a failing step's output is shown, in lines.
 const TAIL: usize = 20;
@@ -52,6 +53,8 @@ pub(crate) fn run(
     let mut layers = step.from.map_or_else(Vec::new, |from| known[&from].layers.clone());
     let prepared = prepare(context, id, step, known, &layers)?;
     let key = prepared.document.key();
+    let turn = context.turns.of(&key);
+    let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
     let layer = match context.records.content(&key) {
         Some(record) => {
             context.listener.on(Event::Hit { node: id, name: context.name(id) });
@@ -59,11 +62,11 @@ pub(crate) fn run(
         }
         None => {
             let layer = execute(context, id, step, &prepared, &key)?;
-            context.records.put_content(&key, &ContentRecord { layer })?;
             counters.ran.fetch_add(1, Ordering::SeqCst);
-            layer
+            remember(context, &context.name(id), &key, layer)?
         }
     };
+    drop(turn);
     layers.extend(layer);
     Ok(Outcome { layers, image: None })
 }
@@ -141,6 +144,7 @@ fn execute(
     let workspace = context.store.workspace()?;
     let upper = directory(&workspace, "upper")?;
     let request = Request {
+        builder: std::process::id(),
         lowers: lowers(context, prepared)?,
         upper: upper.clone(),
         work: directory(&workspace, "work")?,
@@ -153,8 +157,7 @@ fn execute(
         workdir: prepared.document.workdir.clone().into(),
         timeout_seconds: step.timeout_seconds,
     };
-    let (reply, output) = converse(context, id, &request)?;
-    context.store.put_log(key, &output)?;
+    let (reply, output) = converse(context, id, key, &request, &workspace)?;
     match reply {
         Reply::Ran { ending: Ending::Code(0), .. } => {}
         Reply::Ran { .. } if context.running.is_stopped() => return Err(BuildError::Stopped),
@@ -162,6 +165,7 @@ fn execute(
             return Err(failure(context, id, step, prepared, key, ending, line, &output));
         }
         Reply::Failed { message, user } => {
+            context.verify(&prepared.document.layers)?;
             let class = if user { ErrorClass::User } else { ErrorClass::Environment };
             return Err(BuildError::Sandbox { node: id, name, message, class });
         }
@@ -176,32 +180,36 @@ fn execute(
 /// The directories of the tree, top first: declared files, layers, and what every sandbox needs to stand on.
 fn lowers(context: &Context, prepared: &Prepared) -> Result<Vec<PathBuf>, BuildError> {
     let skeleton = context.store.index_directory().join("skeleton");
+    let alone = context.skeleton.lock().unwrap_or_else(PoisonError::into_inner);
     sinter_sandbox::skeleton(&skeleton).map_err(|source| BuildError::Io { path: skeleton.clone(), source })?;
+    drop(alone);
     let view = placed::view(context, &prepared.placed)?;
     let layers = prepared.document.layers.iter().rev().map(|layer| context.store.layer_directory(layer));
     Ok(view.into_iter().chain(layers).chain([skeleton]).collect())
 }
 
-/// Runs the request; gives the answer and everything the script printed.
-fn converse(context: &Context, id: NodeId, request: &Request) -> Result<(Reply, Vec<u8>), BuildError> {
+/// Runs the request; gives the answer and the end of what the script printed, and keeps all of that as the step's log.
+fn converse(
+    context: &Context,
+    id: NodeId,
+    key: &ContentKey,
+    request: &Request,
+    workspace: &Workspace,
+) -> Result<(Reply, Vec<u8>), BuildError> {
     let name = context.name(id);
-    let mut output = Vec::new();
-    let mut shown = 0;
-    let mut collect = |bytes: &[u8]| {
-        // Writing to memory cannot fail.
-        let _ = output.write_all(bytes);
-        while let Some(end) = output[shown..].iter().position(|&byte| byte == b'\n') {
-            let line = String::from_utf8_lossy(&output[shown..shown + end]).into_owned();
-            context.listener.on(Event::Output { node: id, name: name.clone(), line });
-            shown += end + 1;
-        }
+    let path = workspace.path().join("log");
+    let failed = |source| BuildError::Io { path: path.clone(), source };
+    let on_line = |line| context.listener.on(Event::Output { node: id, name: name.clone(), line });
+    let mut transcript = Transcript::new(std::fs::File::create_new(&path).map_err(failed)?, &on_line);
+    let reply = runner::run(&context.runner, request, &context.running, &mut |bytes| transcript.take(bytes));
+    let reply = match reply {
+        Err(_) if context.running.is_stopped() => return Err(BuildError::Stopped),
+        Err(source) => return Err(BuildError::Runner { name: context.name(id), source }),
+        Ok(reply) => reply,
     };
-    let reply = runner::run(&context.runner, request, &context.running, &mut collect);
-    match reply {
-        Err(_) if context.running.is_stopped() => Err(BuildError::Stopped),
-        Err(source) => Err(BuildError::Runner { name: context.name(id), source }),
-        Ok(reply) => Ok((reply, output)),
-    }
+    let output = transcript.finish().map_err(failed)?;
+    context.store.adopt_log(key, &path)?;
+    Ok((reply, output))
 }
 
 /// Turns what the script left into a layer's directory and manifest.

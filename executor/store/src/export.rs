@@ -19,7 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 use sinter_graph::ErrorClass;
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::path::TreePath;
-use sinter_graph::tree::{LayerIndex, Manifest, Shown, Tree};
+use sinter_graph::tree::{Entry, Kind, LayerIndex, Manifest, Shown, Tree};
 
 use crate::error::{StoreError, is_no_space};
 use crate::materialise::{Maker, Strictness, ViewError};
@@ -216,11 +216,13 @@ impl<'a> Target<'a> {
                 Some(first) => maker.link(first, &shown.entry)?,
                 None => maker.make(&shown.entry, || open_file(&roots[shown.layer.0], carrier.1))?,
             }
-            if matches!(shown.entry.kind, sinter_graph::tree::Kind::File { .. }) {
+            if matches!(shown.entry.kind, Kind::File { .. }) {
                 first_names.entry(carrier).or_insert(&shown.entry.path);
             }
         }
-        maker.finish(tree.iter().map(|shown| &shown.entry))?;
+        let directories: Vec<&Entry> =
+            tree.iter().map(|shown| &shown.entry).filter(|entry| entry.kind == Kind::Directory).collect();
+        maker.finish(directories.into_iter())?;
         Ok(maker.skipped)
     }
 

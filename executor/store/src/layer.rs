@@ -93,7 +93,7 @@ impl Store {
         let (digest, size) = digest_directory(directory, &manifest)?;
         if self.has_layer(&digest) {
             // A copy that cannot be deleted now is swept with its workspace.
-            let _ = crate::workspace::discard(directory, &self.trash());
+            let _ = self.trash().discard(directory);
             return Ok(digest);
         }
         let encoded = manifest.encode();

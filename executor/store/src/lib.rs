@@ -47,6 +47,7 @@ mod pipeline;
 mod record;
 mod remove;
 mod store;
+mod trash;
 mod tree_io;
 mod view;
 mod workspace;

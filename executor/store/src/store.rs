@@ -15,7 +15,8 @@ use sinter_graph::tree::Manifest;
 use crate::boot::{Boot, Moment, Settled, encode_note};
 use crate::error::StoreError;
 use crate::record::NAMESPACES;
-use crate::workspace::{Workspace, discard, empty_trash, sweep, unique_name};
+use crate::trash::Trash;
+use crate::workspace::{Workspace, empty_trash, sweep, unique_name};
 
 /// Number of the layout drawn in the head of this crate.
 const LAYOUT: u64 = 1;
@@ -54,6 +55,7 @@ struct Inner {
     root: PathBuf,
     settled: Settled,
     written: AtomicBool,
+    trash: Arc<Trash>,
     scratch: OnceLock<Workspace>,
     manifests: Mutex<HashMap<LayerDigest, Arc<Manifest>>>,
 }
@@ -78,6 +80,7 @@ impl Store {
         sweep_in_background(&root)?;
         let settled = Settled::new(root.join("settled"), options.boot);
         let inner = Inner {
+            trash: Arc::new(Trash::new(root.join("trash"))),
             root,
             settled,
             written: AtomicBool::new(false),
@@ -104,7 +107,7 @@ impl Store {
     /// # Errors
     /// If it cannot be created or locked.
     pub fn workspace(&self) -> Result<Workspace, StoreError> {
-        Workspace::create(&self.root().join("work"), &self.trash())
+        Workspace::create(&self.root().join("work"), self.trash())
     }
 
     /// Keeps the output of a step under its content key; an older output is replaced.
@@ -172,8 +175,8 @@ impl Store {
         self.inner.written.store(true, Ordering::Release);
     }
 
-    pub(crate) fn trash(&self) -> PathBuf {
-        self.root().join("trash")
+    pub(crate) fn trash(&self) -> &Arc<Trash> {
+        &self.inner.trash
     }
 
     /// Writes a file beside and renames it into place: readers see the old or the new one, whole.
@@ -214,7 +217,7 @@ impl Store {
         if is_there() {
             drop(lock);
             // A copy that cannot be deleted now is swept with its workspace.
-            let _ = discard(made, &self.trash());
+            let _ = self.trash().discard(made);
             return Ok(());
         }
         let path = object.path.as_path();
@@ -231,7 +234,7 @@ impl Store {
         let old = self.scratch_path()?;
         rename(object, &old)?;
         rename(made, object)?;
-        let _ = discard(&old, &self.trash());
+        let _ = self.trash().discard(&old);
         Ok(())
     }
 
@@ -239,7 +242,7 @@ impl Store {
     pub(crate) fn withdraw(&self, object: &Object<'_>) -> Result<(), StoreError> {
         let _lock = self.lock()?;
         self.drop_fact(object.namespace, object.key)?;
-        let _ = discard(&object.path, &self.trash());
+        let _ = self.trash().discard(&object.path);
         Ok(())
     }
 

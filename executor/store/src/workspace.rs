@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FlockOperation, flock};
@@ -13,13 +14,14 @@ use rustix::fs::{FlockOperation, flock};
 use crate::boot::Moment;
 use crate::error::StoreError;
 use crate::remove::remove_tree;
+use crate::trash::Trash;
 
 /// A private directory in the store, on the same file system as everything else there, so that what was made in it can
-/// be published by a rename. It is deleted when the value is dropped.
+/// be published by a rename. It is discarded when the value is dropped.
 #[derive(Debug)]
 pub struct Workspace {
     path: PathBuf,
-    trash: PathBuf,
+    trash: Arc<Trash>,
     _lease: File,
 }
 
@@ -31,7 +33,7 @@ impl Workspace {
     }
 
     /// Makes and leases a directory below `work`.
-    pub(crate) fn create(work: &Path, trash: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn create(work: &Path, trash: &Arc<Trash>) -> Result<Self, StoreError> {
         loop {
             let path = work.join(unique_name());
             match std::fs::create_dir(&path) {
@@ -39,7 +41,7 @@ impl Workspace {
                 result => result.map_err(|error| StoreError::io(&path, "create", error))?,
             }
             if let Some(lease) = lease(&path).map_err(|error| StoreError::io(&path, "lock", error))? {
-                return Ok(Self { path, trash: trash.to_owned(), _lease: lease });
+                return Ok(Self { path, trash: trash.clone(), _lease: lease });
             }
         }
     }
@@ -48,15 +50,8 @@ impl Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         // What stays behind, for instance on a full disk, is swept by a later open.
-        let _ = discard(&self.path, &self.trash);
+        let _ = self.trash.discard(&self.path);
     }
-}
-
-/// Moves a directory out of sight and deletes it.
-pub(crate) fn discard(path: &Path, trash: &Path) -> io::Result<()> {
-    let target = trash.join(unique_name());
-    std::fs::rename(path, &target)?;
-    remove_tree(&target)
 }
 
 /// Moves the directories of dead processes to the trash, and says whether there is trash to delete.
@@ -114,7 +109,7 @@ mod tests {
     #[test]
     fn living_leases_survive_a_sweep() {
         let (_root, work, trash) = directories();
-        let alive = Workspace::create(&work, &trash).expect("a workspace");
+        let alive = Workspace::create(&work, &Arc::new(Trash::new(trash.clone()))).expect("a workspace");
         std::fs::create_dir(work.join("dead")).expect("a directory");
         assert!(sweep(&work, &trash).expect("a sweep"));
         assert!(alive.path().exists() && !work.join("dead").exists());
@@ -125,9 +120,10 @@ mod tests {
     #[test]
     fn dropped_workspaces_leave_nothing() {
         let (_root, work, trash) = directories();
-        let workspace = Workspace::create(&work, &trash).expect("a workspace");
+        let bin = Arc::new(Trash::new(trash.clone()));
+        let workspace = Workspace::create(&work, &bin).expect("a workspace");
         std::fs::write(workspace.path().join("file"), "x").expect("a file");
-        drop(workspace);
+        drop((workspace, bin));
         for directory in [work, trash] {
             assert_eq!(std::fs::read_dir(directory).expect("a listing").count(), 0);
         }

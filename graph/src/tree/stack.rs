@@ -4,8 +4,8 @@
 //! below; anything else replaces the path and all below; a whiteout deletes both. Links are followed as the kernel
 //! would after `chroot`: never out of the tree, at most [`MAX_LINKS`] of them.
 
-use super::runs::Runs;
 pub use super::runs::Iter;
+use super::runs::Runs;
 use super::{Entry, Kind, Manifest};
 use crate::path::TreePath;
 

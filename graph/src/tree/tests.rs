@@ -202,6 +202,17 @@ fn valid(entries: Vec<Entry>) -> Manifest {
     Manifest::new(kept.cloned())
 }
 
+/// A layer over so many names that its tree has several runs; some of its entries delete or replace directories.
+fn wide_layer() -> impl Strategy<Value = Vec<Entry>> {
+    let line = (0..8_u32, 0..60_u32, 0..12_u8).prop_map(|(directory, file, kind)| match kind {
+        0 => entry(&format!("-{directory}")),
+        1 => entry(&format!("{directory}=1")),
+        2 => entry(&format!("-{directory}/{file}")),
+        _ => entry(&format!("{directory}/{file}=1@{file}")),
+    });
+    proptest::collection::vec(line, 0..400)
+}
+
 /// The slow and obvious way: each entry deletes what it hides, then is put there.
 fn naive_stack(layers: &[Manifest]) -> Vec<(TreePath, usize)> {
     let mut paths: BTreeMap<TreePath, (usize, bool)> = BTreeMap::new();
@@ -227,6 +238,32 @@ proptest! {
         prop_assert_eq!(shown, naive_stack(&layers));
         for layer in &layers {
             prop_assert_eq!(Manifest::decode(&layer.encode()), Ok(layer.clone()));
+        }
+    }
+
+    #[test]
+    fn wide_trees_equal_the_naive_model(layers in proptest::collection::vec(wide_layer(), 1..5)) {
+        let layers: Vec<Manifest> = layers.into_iter().map(valid).collect();
+        let mut trees = vec![Tree::new()];
+        for (index, layer) in layers.iter().enumerate() {
+            trees.push(trees[index].with(LayerIndex(index), layer));
+        }
+        // The trees below must not have changed when those above were made of them.
+        for (count, tree) in trees.iter().enumerate() {
+            let naive = naive_stack(&layers[..count]);
+            let shown: Vec<_> = tree.iter().map(|shown| (shown.entry.path.clone(), shown.layer.0)).collect();
+            prop_assert_eq!(&shown, &naive);
+            prop_assert_eq!(tree.len(), naive.len());
+            prop_assert_eq!(tree.newest_mtime(), tree.iter().map(|shown| shown.entry.mtime).max());
+            for directory in std::iter::once(TreePath::root()).chain((0..8).map(|name| path(&name.to_string()))) {
+                let children: Vec<_> = tree.children(&directory).map(|shown| &shown.entry.path).collect();
+                let expected = naive.iter().map(|(path, _)| path);
+                let expected: Vec<_> = expected.filter(|path| path.parent() == Some(directory.clone())).collect();
+                prop_assert_eq!(children, expected);
+                let below = naive.iter().filter(|(path, _)| *path != directory && path.starts_with(&directory)).count();
+                prop_assert_eq!(tree.below(&directory).count(), below);
+            }
+            prop_assert!(naive.iter().all(|(path, _)| tree.get(path).is_some_and(|shown| shown.entry.path == *path)));
         }
     }
 

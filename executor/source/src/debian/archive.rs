@@ -58,7 +58,6 @@ impl Debian<'_> {
     }
 
     /// The InRelease file of the first mirror that has the suite, or why none has it.
-    #[expect(clippy::type_complexity, reason = "absence is an answer, not an error")]
     fn fetch_in_release(
         &self,
         archive: &str,
@@ -153,7 +152,12 @@ impl Debian<'_> {
         let suite = &archive.suite;
         self.require_network(|| format!("the package index of {suite} ({digest})"))?;
         self.report(Progress::IndexFetching { suite: suite.clone() });
-        for mirror in self.mirrors()?.of(&archive.archive, suite) {
+        let mirrors = self.mirrors()?.of(&archive.archive, suite);
+        if mirrors.is_empty() {
+            let what = format!("the package index of {suite} pinned in the lock");
+            return Err(DebianError::NoSuchArchive { what, archive: archive.archive.clone() });
+        }
+        for mirror in mirrors {
             for path in index_paths(architecture, digest) {
                 let url = format!("{}/dists/{suite}/{path}", mirror.url);
                 match self.http().get(&url, MAX_INDEX_BYTES) {

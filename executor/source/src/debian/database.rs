@@ -114,8 +114,8 @@ fn paragraph(unpacked: &Unpacked<'_>, status: &str) -> String {
     }
     let description = control.get("Description").map(|value| ("Description", value));
     let others = control.fields().iter().copied().filter(|(name, _)| {
-        let known = |field: &&str| name.eq_ignore_ascii_case(field);
-        !FIELDS.iter().any(|field| known(&field)) && !["Conffiles", "Description"].iter().any(|field| known(&field))
+        let known = |field: &str| name.eq_ignore_ascii_case(field);
+        !FIELDS.iter().any(|field| known(field)) && !["Conffiles", "Description"].iter().any(|field| known(field))
     });
     for (name, value) in description.into_iter().chain(others) {
         line(&mut out, name, value);

@@ -91,12 +91,12 @@ impl<'d, 'p> Downloads<'d, 'p> {
             self.advance(package, i64::try_from(package.size).unwrap_or(i64::MAX));
             return Ok(());
         }
-        self.from_any_mirror(package, &part)?;
+        self.try_mirrors(package, &part)?;
         self.debian.store.adopt_blob(&part, package.sha256, package.size)?;
         Ok(())
     }
 
-    fn from_any_mirror(&self, package: &PinnedPackage, part: &Path) -> Result<(), DebianError> {
+    fn try_mirrors(&self, package: &PinnedPackage, part: &Path) -> Result<(), DebianError> {
         let expected = Expected { digest: package.sha256, size: package.size };
         let mut last = None;
         for mirror in self.debian.mirrors()?.of(&package.archive, "") {
@@ -137,7 +137,9 @@ fn lease(path: &Path) -> Result<File, DebianError> {
 fn explain(package: &PinnedPackage, last: Option<FetchError>) -> DebianError {
     let (name, version, digest) = (package.name.clone(), package.version.clone(), package.sha256);
     match last {
-        None => DebianError::NoSuchArchive { name, archive: package.archive.clone() },
+        None => {
+            DebianError::NoSuchArchive { what: format!("package {name} {version}"), archive: package.archive.clone() }
+        }
         Some(FetchError::Gone { .. }) => DebianError::PackageGone { name, version, digest },
         Some(FetchError::Mismatch { expected, found, .. }) => {
             DebianError::PackageMismatch { name, version, expected, found }

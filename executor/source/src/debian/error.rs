@@ -182,7 +182,7 @@ pub enum DebianError {
     },
     /// A pinned package is nowhere any more.
     #[error(
-        "package {name} {version} ({digest}) is no longer on the mirror: run `sinter update {name}` to move to the current version"
+        "package {name} {version} ({digest}) is no longer on the mirror: run `sinter update` to move to the current version"
     )]
     PackageGone {
         /// The package.
@@ -192,13 +192,11 @@ pub enum DebianError {
         /// The pinned digest.
         digest: BlobDigest,
     },
-    /// A package comes from an archive that no mirror is configured for.
-    #[error(
-        "package {name} comes from the archive {archive}, of which no mirror is known: give --mirror {archive}=URL"
-    )]
+    /// Something comes from an archive that no mirror is configured for.
+    #[error("{what} comes from the archive {archive}, of which no mirror is known: give --mirror {archive}=URL")]
     NoSuchArchive {
-        /// The package.
-        name: String,
+        /// A package, or the index of a suite.
+        what: String,
         /// The archive.
         archive: String,
     },
@@ -261,7 +259,7 @@ impl DebianError {
             | Self::FileConflict { .. }
             | Self::NoArchitecture { .. } => ErrorClass::User,
             Self::Mirror(MirrorError::Address { .. }) => ErrorClass::User,
-            Self::IndexGone { .. } | Self::PackageGone { .. } => ErrorClass::Lock,
+            // The lock is right; its origin has moved on.
             Self::Store(error) => error.class(),
             _ => ErrorClass::Environment,
         }

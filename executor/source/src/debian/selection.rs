@@ -59,7 +59,12 @@ fn live_archives(debian: &Debian<'_>, suite: &str, architecture: &str) -> Result
     ];
     let (mut archives, mut indexes) = (Vec::new(), Vec::new());
     for (archive, part) in wanted {
-        match debian.live_archive(archive, &part, architecture)? {
+        let found = match debian.live_archive(archive, &part, architecture) {
+            // Side archives need not have every architecture the suite has.
+            Err(error @ DebianError::NoArchitecture { .. }) if part != suite => Live::Absent(error.to_string()),
+            other => other?,
+        };
+        match found {
             Live::Found(pinned, index) => {
                 archives.push(pinned);
                 indexes.push(index);

@@ -147,7 +147,7 @@ impl SigningKey<'_> {
     }
 }
 
-fn is_by(signature: &Signature, key: &(impl VerifyingKey + KeyDetails), text: &[u8]) -> bool {
+fn is_by(signature: &Signature, key: &impl VerifyingKey, text: &[u8]) -> bool {
     signature.verify(key, text).is_ok()
 }
 

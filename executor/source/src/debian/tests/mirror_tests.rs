@@ -2,6 +2,10 @@ use super::fake_mirror::{Fault, sign};
 use super::*;
 use crate::debian::MirrorError;
 
+/// A reason that a message must give, and how to bring it about.
+type Spoiled<T> = (&'static str, T);
+type Spoil = fn(&Bench, &PinnedPackage);
+
 #[test]
 fn release_and_closure_are_pinned() {
     let bench = Bench::new(small_suite());
@@ -44,7 +48,7 @@ fn pinned_release_outlives_a_newer_one() {
 
 #[test]
 fn untrusted_releases_are_refused() {
-    let cases: [(&str, fn(&Bench)); 6] = [
+    let cases: [Spoiled<fn(&Bench)>; 6] = [
         ("no key of the keyring", |bench| {
             let foreign = include_bytes!("../fixtures/keyring.asc");
             std::fs::write(&bench.keyring, foreign).expect("a file");
@@ -193,8 +197,8 @@ fn partial_files_of_earlier_processes_are_used() {
 
 #[test]
 fn failed_downloads_name_the_package() {
-    let cases: [(&str, fn(&Bench, &PinnedPackage)); 5] = [
-        ("sinter update prog", |bench, _| bench.mirror.remove("prog_")),
+    let cases: [Spoiled<Spoil>; 5] = [
+        ("sinter update`", |bench, _| bench.mirror.remove("prog_")),
         ("expected sha256:", |bench, pin| {
             let mut bytes = small_suite()[2].bytes();
             bytes[80] ^= 1;
