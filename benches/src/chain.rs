@@ -1,18 +1,42 @@
-//! What a step costs: a chain of steps that do nothing, all in.
+//! What a step costs: chains of steps that do almost nothing, all in, and where that time goes.
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
-use crate::figures::{command, milliseconds, row, timed, times};
+use crate::Programs;
+use crate::figures::{command, duration, row, spread, timed, times};
 
 /// Steps of the chain.
-const STEPS: u32 = 50;
+pub(crate) const STEPS: u32 = 50;
 
-/// A small tree, and a chain of steps on it. Every run has a label of its own, so that no step is a hit.
-pub(crate) fn project(steps: u32, label: &str) -> String {
-    let mut text = String::from(
-        "import std.debian\ninput base = debian(\"bookworm\", [\"dash\"])\nlet s0 = debian.unpack(base)\n",
-    );
+/// How often a chain runs.
+const RUNS: usize = 10;
+
+/// What a chain stands on.
+#[derive(Clone, Copy)]
+pub(crate) enum Base {
+    /// dash and what it needs.
+    Small,
+    /// A Debian system with gcc.
+    System,
+}
+
+impl Base {
+    fn declarations(self) -> &'static str {
+        match self {
+            Self::Small => "input base = debian(\"bookworm\", [\"dash\"])\nlet s0 = debian.unpack(base)\n",
+            Self::System => {
+                "input base = debian(\"bookworm\", [\"gcc\", \"libc6-dev\"])\nlet s0 = debian.rootfs(base)\n"
+            }
+        }
+    }
+}
+
+/// A chain of steps. Another label means other keys, so that no step is a hit.
+pub(crate) fn project(base: Base, steps: u32, label: &str) -> String {
+    let mut text = format!("import std.debian\n{}", base.declarations());
     for step in 1..=steps {
         let below = step - 1;
         // Writing to a string cannot fail.
@@ -25,20 +49,49 @@ pub(crate) fn project(steps: u32, label: &str) -> String {
     text
 }
 
-pub(crate) fn run(sinter: &Path) {
-    let place = tempfile::tempdir().expect("a temporary directory");
-    let store = place.path().join("store");
-    let write = |steps, label: &str| {
-        std::fs::write(place.path().join("chain.build"), project(steps, label)).expect("a project");
+/// Measures both chains in the store that the example's build has filled, and lists where a step's time goes.
+pub(crate) fn run(programs: &Programs, place: &Path) {
+    let mut fastest = Duration::ZERO;
+    for (base, name) in [(Base::System, "a Debian system with gcc"), (Base::Small, "dash alone")] {
+        let taken = per_step(&programs.sinter, place, base);
+        row(&format!("a trivial step on {name}, all in, in a chain of {STEPS}"), &spread(&taken), "", "");
+        fastest = taken[0];
+    }
+    parts(&programs.spawn, fastest);
+}
+
+/// Whole builds divided by their steps: start of the process, evaluation, image and settling are in it.
+fn per_step(sinter: &Path, place: &Path, base: Base) -> Vec<Duration> {
+    let (directory, store) = (place.join("chain"), place.join("store"));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let build = |steps: u32, label: &str| {
+        std::fs::write(directory.join("chain.build"), project(base, steps, label)).expect("a project");
+        timed(&mut command(sinter, &directory, &store, &["build", "--progress", "quiet"])).0
     };
-    write(1, "warm");
-    timed(&mut command(sinter, place.path(), &store, &["build"]));
-    let mut number = 0;
-    let taken = times(5, || {
-        number += 1;
-        write(STEPS, &format!("run-{number}"));
-        timed(&mut command(sinter, place.path(), &store, &["build", "--progress", "quiet"])).0
-    });
-    let each = taken[taken.len() / 2] / STEPS;
-    row(&format!("a trivial step in a chain of {STEPS}, all in"), &milliseconds(each), "", "");
+    build(1, "warm");
+    times(RUNS, |run| build(STEPS, &format!("run-{run}")) / STEPS)
+}
+
+/// The sandbox's own clock, from its example, and what is left for everything else.
+fn parts(spawn: &Path, step: Duration) {
+    let output = Command::new(spawn).arg("100").output().expect("the example runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let fastest = |part: &str| {
+        let millis = |line: &str| line.trim_start().strip_prefix(part)?.split_whitespace().next()?.parse::<f64>().ok();
+        text.lines().find_map(millis).map(|millis| Duration::from_secs_f64(millis / 1000.0))
+    };
+    let mut sandbox = Duration::ZERO;
+    for (part, what) in [
+        ("namespaces", "seven namespaces, ids"),
+        ("mounts", "overlay, /proc, /dev and the other mounts"),
+        ("script", "fork, privileges, filter, the shell and its script"),
+        ("teardown", "until the last process is gone"),
+    ] {
+        let time = fastest(part).expect("the example tells its phases");
+        sandbox += time;
+        row(&format!("- {what}"), &duration(time), "", "");
+    }
+    let rest = "- the rest: keys, files and directories, hand-over to the runner, capture, publishing, records";
+    row(rest, &duration(step.saturating_sub(sandbox)), "", "");
 }

@@ -1,25 +1,50 @@
 //! The numbers of README.md, measured on this machine in one run, beside the peers that Debian has.
 //!
-//! `cargo xtask bench` builds the release binary and starts this program with its path. Absolute times depend on the
-//! machine; ratios are taken pair by pair, the two commands in turn. Nothing here is a test: no figure is asserted.
+//! `cargo xtask bench` builds the release binaries and starts this program, which finds them beside itself. Absolute
+//! times depend on the machine; ratios are taken from runs of both commands in turn. Nothing here is a test: no figure
+//! is asserted. A peer that is not installed is left out and said to be.
 
 mod chain;
 mod example;
 mod figures;
 mod peers;
+mod unpack;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use figures::{machine, row};
+
+/// The programs that are measured.
+struct Programs {
+    sinter: PathBuf,
+    /// The example `unpack` of `sinter-source`.
+    unpack: PathBuf,
+    /// The example `spawn` of `sinter-sandbox`.
+    spawn: PathBuf,
+}
+
+impl Programs {
+    fn beside(own: &Path) -> Option<Self> {
+        let release = own.parent()?;
+        let example = |name: &str| release.join("examples").join(name);
+        let programs = Self { sinter: release.join("sinter"), unpack: example("unpack"), spawn: example("spawn") };
+        [&programs.sinter, &programs.unpack, &programs.spawn].iter().all(|path| path.is_file()).then_some(programs)
+    }
+}
 
 fn main() {
-    let Some(sinter) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        eprintln!("usage: sinter-benches PATH-OF-SINTER (run `cargo xtask bench`)");
+    let Some(programs) = std::env::current_exe().ok().and_then(|own| Programs::beside(&own)) else {
+        eprintln!("the programs to measure are not beside this one: run `cargo xtask bench`");
         std::process::exit(2);
     };
-    println!("| what | figure | peer | ratio |\n| --- | --- | --- | --- |");
-    example::run(&sinter);
-    chain::run(&sinter);
-    peers::run(&sinter);
-    if let Ok(metadata) = std::fs::metadata(&sinter) {
-        figures::row("release binary", &format!("{:.1} MB", figures::megabytes(metadata.len())), "", "");
+    let place = tempfile::tempdir().expect("a temporary directory");
+    println!("| what | sinter | peer | sinter : peer |\n| --- | --- | --- | --- |");
+    example::run(&programs.sinter, place.path());
+    chain::run(&programs, place.path());
+    unpack::run(&programs.unpack, place.path());
+    peers::run(&programs.sinter, place.path());
+    if let Ok(metadata) = std::fs::metadata(&programs.sinter) {
+        row("release binary, static", &format!("{:.1} MB", figures::megabytes(metadata.len())), "", "");
     }
+    println!("\n{}", machine());
 }

@@ -218,13 +218,41 @@ fn undeclared(diagnostic: Diagnostic, file: &Undeclared, node: NodeId, project: 
     };
     let text =
         project.texts.iter().find(|text| text.id == span.file).and_then(|file| file.text.get(span.range.as_range()));
-    let changed = text.and_then(|text| {
-        let head = text.trim_end().strip_suffix(']')?.trim_end().trim_end_matches(',');
-        Some(format!("{head}, \"{path}\"]"))
-    });
+    let changed = text.and_then(|text| with_pattern(text.trim_end(), input_name, path));
     let diagnostic = diagnostic.with_place(span, "what it declares");
     match changed {
         Some(changed) if !changed.contains('\n') => diagnostic.help(format!("declare it: files = {changed}")),
-        _ => diagnostic.help(format!("add \"{path}\" to its `files`")),
+        _ => diagnostic.help(format!("add {input_name}[\"{path}\"] to its `files`")),
+    }
+}
+
+/// A selection from `input` with one more pattern; `None` if `text` is no single selection from it.
+fn with_pattern(text: &str, input: &str, path: &str) -> Option<String> {
+    let patterns = text.strip_prefix(input)?.strip_prefix('[')?.strip_suffix(']')?;
+    // Every other piece between quotes is inside of a string, where a bracket means nothing.
+    if patterns.split('"').step_by(2).any(|outside| outside.contains(['[', ']'])) {
+        return None;
+    }
+    let patterns = patterns.trim_end().trim_end_matches(',');
+    Some(format!("{input}[{patterns}, \"{path}\"]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_pattern_is_added_to_the_right_selection() {
+        for (text, changed) in [
+            (r#"src["a"]"#, Some(r#"src["a", "new"]"#)),
+            (r#"src["a[0-9]", ]"#, Some(r#"src["a[0-9]", "new"]"#)),
+            (r#"other["a"]"#, None),
+            (r#"src2["a"]"#, None),
+            (r#"[src["a"], other["b"]]"#, None),
+            (r#"src["a"] + other["b"]"#, None),
+            ("src", None),
+        ] {
+            assert_eq!(with_pattern(text, "src", "new").as_deref(), changed, "{text}");
+        }
     }
 }

@@ -53,6 +53,9 @@ pub struct Request {
     pub store: PathBuf,
     /// How many steps run at once; at least 1.
     pub jobs: usize,
+    /// Whether every layer is made anew from its manifest and contents before a step mounts it. That it gives the same keys
+    /// and images shows that steps see nothing but what the layer's archive holds; it makes builds slower.
+    pub reload: bool,
     /// How runners are started.
     pub runner: RunnerProgram,
 }
@@ -154,6 +157,7 @@ fn prepare(
         sources: &sources,
         pins: &pins,
         platform: &request.platform,
+        configurations: &configurations,
         image_configurations: &image_configurations,
     };
     let keys = DefinitionKeys::of(&inputs, &needed.nodes);
@@ -178,6 +182,7 @@ fn prepare(
         mirrors: request.mirrors,
         offline: request.offline,
         jobs: request.jobs.max(1),
+        reload: request.reload,
     };
     Ok((context, steps))
 }

@@ -44,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) mirrors: Result<MirrorConfig, MirrorError>,
     pub(crate) offline: bool,
     pub(crate) jobs: usize,
+    /// Whether layers are made anew before anyone mounts them: a test that this changes nothing.
+    pub(crate) reload: bool,
 }
 
 impl Context {

@@ -1,7 +1,8 @@
 //! Definition keys: a name for each derivation that is known before anything runs.
 //!
 //! A definition key covers the derivation's own fields, the definition keys of what it is derived from, and the content
-//! of its pins and sources. Names, limits and destinations are in no key.
+//! of its pins and sources. Names, limits and destinations are in no key. What an image above says about environment,
+//! user and working directory reaches a step's key through the key of what it stands on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +10,7 @@ use sinter_graph::config::Configuration;
 use sinter_graph::derivation::{Derivation, Files, Graph, Image, Item, Merge, NodeId, Step, Unpack};
 use sinter_graph::digest::DefinitionKey;
 use sinter_graph::encode::Encoder;
+use sinter_graph::inherit::Configurations;
 use sinter_graph::pattern::Patterns;
 use sinter_graph::platform::Platform;
 use sinter_graph::{EPOCH, SEMANTICS};
@@ -22,6 +24,8 @@ pub(crate) struct KeyInputs<'a> {
     pub(crate) sources: &'a Sources,
     pub(crate) pins: &'a Pins,
     pub(crate) platform: &'a Platform,
+    /// What every derivation carries.
+    pub(crate) configurations: &'a Configurations,
     /// The complete configuration of every needed image.
     pub(crate) image_configurations: &'a BTreeMap<NodeId, Configuration>,
 }
@@ -51,7 +55,7 @@ impl DefinitionKeys {
         let encoder = match &inputs.graph.node(id).derivation {
             Derivation::Unpack(unpack) => encode_unpack(inputs, unpack),
             Derivation::Step(step) => self.encode_step(inputs, step),
-            Derivation::Merge(merge) => self.encode_merge(inputs, merge),
+            Derivation::Merge(merge) => self.encode_merge(inputs, id, merge),
             Derivation::Image(image) => self.encode_image(inputs, image, &inputs.image_configurations[&id]),
         };
         DefinitionKey::from_bytes(encoder.hash())
@@ -79,7 +83,7 @@ impl DefinitionKeys {
         e
     }
 
-    fn encode_merge(&self, inputs: &KeyInputs<'_>, merge: &Merge) -> Encoder {
+    fn encode_merge(&self, inputs: &KeyInputs<'_>, id: NodeId, merge: &Merge) -> Encoder {
         let mut e = begin("merge");
         e.field("items").list(merge.items.iter(), |e, item| match item {
             Item::Tree(tree) => self.encode_node(e, "tree", Some(*tree)),
@@ -89,6 +93,13 @@ impl DefinitionKeys {
             }
         });
         e.optional_text_field("workdir", merge.workdir.as_deref());
+        // What it is chosen from may be needed for nothing else, so it is named by what it says. A clash fails the build.
+        if merge.configuration_from.is_some()
+            && let Ok(configuration) = inputs.configurations.of_node(id)
+        {
+            e.field("configuration");
+            configuration.encode(&mut e);
+        }
         e
     }
 
@@ -171,3 +182,6 @@ fn encode_mode(e: &mut Encoder, mode: Option<u32>) {
         e.field("mode").integer(u64::from(mode));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,6 +143,13 @@ impl Pins {
         packages.into_iter().collect()
     }
 
+    /// The pins of one input.
+    #[cfg(test)]
+    pub(crate) fn for_test(id: InputId, suite: &str, closure: &[PinnedPackage], essential: &[PinnedPackage]) -> Self {
+        let packages = Packages { suite: suite.to_owned(), closure: closure.to_vec(), essential: essential.to_vec() };
+        Self { debian: BTreeMap::from([(id, packages)]) }
+    }
+
     /// The suite an unpacking takes its packages from.
     pub(crate) fn suite(&self, unpack: &Unpack) -> &str {
         &self.debian[&unpack.packages].suite
@@ -232,3 +239,6 @@ fn add_pin(lock: &mut Lock, question: &DebianQuestion, pin: DebianPin) {
         lock.debian.entry(question.clone()).or_default().packages.extend(pin.packages);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,9 +140,18 @@ impl Sources {
         }
     }
 
-    /// Every source with its name and files.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (InputId, &str, &[SourceFile])> {
-        self.listings.iter().map(|(&id, listing)| (id, listing.name.as_str(), listing.files.as_slice()))
+    /// Every source of the graph, also those that nothing needed so far. One that cannot be listed is left out.
+    pub(crate) fn all(&self, graph: &Graph) -> Vec<(InputId, SourceView)> {
+        let ids = (0..graph.inputs.len()).filter_map(|index| u32::try_from(index).ok().map(InputId));
+        let list = |id| match (self.listings.get(&id), &graph.input(id).input) {
+            (Some(_), _) => Some((id, self.view(id))),
+            (None, Input::Directory { path }) => {
+                let files = Arc::new(self.work_tree.list(path).ok()?);
+                Some((id, SourceView { name: graph.input(id).name.clone(), files }))
+            }
+            (None, Input::Debian { .. }) => None,
+        };
+        ids.filter_map(list).collect()
     }
 }
 

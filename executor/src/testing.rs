@@ -73,6 +73,7 @@ impl Place {
             mirrors: Err(MirrorError::Unknown { apt_directory: "none".into() }),
             store: self.store(),
             jobs: self.jobs,
+            reload: false,
             runner: RunnerProgram { program: "/bin/sh".into(), arguments: vec!["-c".to_owned(), RUNNER.to_owned()] },
         };
         build(request, self.recorder.clone())

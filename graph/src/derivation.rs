@@ -131,7 +131,8 @@ pub struct Merge {
     pub items: Vec<Item>,
     /// Where relative paths of files land; absolute. `None`: what the trees among the items say, else `/app`.
     pub workdir: Option<String>,
-    /// Whose configuration counts where those of the trees differ; in no key, because images are keyed by theirs.
+    /// Whose configuration counts where those of the trees differ: it says where relative files land, and what steps above
+    /// inherit.
     pub configuration_from: Option<NodeId>,
 }
 

@@ -122,6 +122,31 @@ mod tests {
         }
     }
 
+    fn full() -> StepDocument {
+        StepDocument {
+            files: Some(FilesDigest::from_bytes([2; 32])),
+            uid: 1000,
+            gid: 100,
+            groups: vec![4, 27],
+            keep: Some(Patterns { include: vec!["dist".to_owned()], exclude: vec!["**/*.map".to_owned()] }),
+            drop: Patterns { include: vec!["/var/cache".to_owned()], exclude: vec![] },
+            ..document()
+        }
+    }
+
+    /// These keys are what every store and cache knows results by. One changes only together with [`crate::FORMAT`] or
+    /// [`SEMANTICS`], and then all of them do.
+    #[test]
+    fn golden_keys_guard_the_encoding() {
+        assert_eq!((crate::FORMAT, SEMANTICS), (1, 1), "new numbers need new golden keys");
+        for (document, golden) in [
+            (document(), "479958e8c8cdb583ad0bab778c1433ac6fb65a1b8a0b637d7aaf469c5f882033"),
+            (full(), "e11413ba7ff4d88eeb8c41108791825fb04affe01a70700a38e6f7ce31350120"),
+        ] {
+            assert_eq!(document.key().hex(), golden);
+        }
+    }
+
     #[test]
     fn every_field_enters_the_key() {
         let base = document();

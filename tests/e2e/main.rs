@@ -7,9 +7,14 @@
 mod bad_input;
 mod consumers;
 mod crashes;
+mod debian_system;
 mod incremental;
 mod isolation;
 mod mirror;
+mod reload;
 mod reproducible;
+mod revocable;
+mod stopping;
 mod support;
+mod times;
 mod undeclared;

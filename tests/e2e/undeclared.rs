@@ -46,3 +46,28 @@ fn suggested_change_makes_it_work() {
     let ran = place.sinter(&["build", "--progress", "plain"]);
     assert!(ran.succeeds().stderr.contains("shown | undeclared"), "{}", ran.stderr);
 }
+
+#[test]
+fn silent_checks_name_the_file_too() {
+    for check in [
+        "test -f data/secret.txt || exit 3",
+        "[ -e /app/data/secret.txt ]",
+        "if ! [ -e data/secret.txt ]; then\n      exit 3\n    fi",
+    ] {
+        let place = place();
+        let text = place.read("main.build");
+        place.write("main.build", &text.replace("cat data/secret.txt", check));
+        let ran = place.sinter(&["build"]);
+        ran.fails(1, &["data/secret.txt", r#"files = src["README", "data/secret.txt"]"#]);
+    }
+}
+
+#[test]
+fn failure_for_another_reason_names_no_file() {
+    let place = place();
+    let text = place.read("main.build");
+    place.write("main.build", &text.replace("cat data/secret.txt", "grep -q needle README || exit 3"));
+    let ran = place.sinter(&["build"]);
+    ran.fails(1, &["step `shown` exited with 3"]);
+    assert!(!ran.stderr.contains("does not declare"), "{}", ran.stderr);
+}

@@ -55,7 +55,11 @@ fn test(arguments: &[String]) -> Result<(), Failure> {
     Task::cargo(["test", "--workspace"]).args(arguments).run()
 }
 
+/// The benchmarks measure the release binary and two examples, which they find beside themselves.
 fn bench(arguments: &[String]) -> Result<(), Failure> {
-    Task::cargo(["build", "--release", "--package", "sinter"]).run()?;
-    Task::cargo(["run", "--release", "--package", "sinter-benches", "--"]).args(arguments).run()
+    let release = ["build", "--release", "--locked"];
+    Task::cargo(release).args(["--package", "sinter", "--package", "sinter-benches"]).run()?;
+    Task::cargo(release).args(["--package", "sinter-source", "--example", "unpack"]).run()?;
+    Task::cargo(release).args(["--package", "sinter-sandbox", "--example", "spawn"]).run()?;
+    Task::cargo(["run", "--release", "--locked", "--package", "sinter-benches", "--"]).args(arguments).run()
 }

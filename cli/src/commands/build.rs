@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
         mirrors,
         store,
         jobs: jobs(arguments.jobs),
+        reload: environment::is_reload(),
         runner: RunnerProgram { program: "/proc/self/exe".into(), arguments: vec!["runner".to_owned()] },
     };
     let listener = listener(arguments.progress);

@@ -44,3 +44,8 @@ pub(crate) fn mirrors(environment: &Environment) -> Result<Result<MirrorConfig, 
 pub(crate) fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false" && value != "0")
 }
+
+/// Whether `SINTER_RELOAD=1`: for tests, layers are made anew before they are mounted.
+pub(crate) fn is_reload() -> bool {
+    std::env::var_os("SINTER_RELOAD").is_some_and(|value| value == "1")
+}

@@ -35,7 +35,8 @@ const DOWNLOAD_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Listener for Plain {
     fn on(&self, event: Event) {
-        if let Event::Packages(Packages::Download { .. }) = event
+        if let Event::Packages(Packages::Download { done_bytes, total_bytes, .. }) = event
+            && done_bytes < total_bytes
             && !self.download_is_due()
         {
             return;

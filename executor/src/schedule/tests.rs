@@ -1,3 +1,5 @@
+//! What is asked, hit, made and revoked, on a real store.
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -142,10 +144,10 @@ fn equal_derivations_and_equal_sights_run_once() {
     let place = Place::new();
     let mut graph = Graph::default();
     let twins = [step(&mut graph, "one", None, RANDOM), step(&mut graph, "two", None, RANDOM)];
-    // Two definitions of one tree: only the content key tells that their steps see the same.
+    // Two definitions of one tree: only the content key tells that their steps see the same, while one of them runs.
     let written = literal(&mut graph, "written", "/note", "words");
     let picked = gather(&mut graph, "picked", &[(written, "/note")]);
-    let seen = [written, picked].map(|from| step(&mut graph, "seen", Some(from), RANDOM));
+    let seen = [written, picked].map(|from| step(&mut graph, "seen", Some(from), &format!("sleep 0.5; {RANDOM}")));
     let all = [(merge(&mut graph, "twins", &twins), "/random"), (merge(&mut graph, "seers", &seen), "/note")];
     let all = gather(&mut graph, "all", &all);
     let built = place.build(&graph, all).expect("no conflict: each ran once");

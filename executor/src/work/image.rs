@@ -40,6 +40,8 @@ fn check(context: &Context, id: NodeId, layers: &[sinter_graph::digest::LayerDig
     if problems.is_empty() {
         return Ok(());
     }
+    // A file that cannot be read looks like one that is not there.
+    context.verify(layers)?;
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
     Err(BuildError::Assembly { node: id, name: context.name(id), problem: texts.join("; ") })
 }

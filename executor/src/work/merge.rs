@@ -101,5 +101,5 @@ fn publish(
     let workspace = context.store.workspace()?;
     let directory = placed::directory(&workspace, "layer")?;
     write(&directory)?;
-    Ok(context.store.publish_layer(&directory, manifest)?)
+    placed::publish(context, &workspace, &directory, manifest)
 }

@@ -1,4 +1,4 @@
-//! Placed files as directories: the view a step mounts, and the content of a layer.
+//! Directories and what they become: the view of placed files that a step mounts, and layers.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sinter_graph::digest::LayerDigest;
-use sinter_graph::tree::Entry;
+use sinter_graph::tree::{Entry, Manifest};
 use sinter_store::{ViewError, Workspace, write_view};
 
 use crate::context::Context;
@@ -23,6 +23,25 @@ pub(crate) fn directory(workspace: &Workspace, name: &str) -> Result<PathBuf, Bu
         Ok(()) => Ok(path),
         Err(source) => Err(BuildError::Io { path, source }),
     }
+}
+
+/// Publishes a directory of a workspace as the layer that `manifest` describes. With [`Context::reload`] the layer is
+/// first made anew from what its archive holds, manifest and contents, so that nothing else can be seen in it.
+///
+/// # Errors
+/// If the directory does not match the manifest, or if the store fails.
+pub(crate) fn publish(
+    context: &Context,
+    workspace: &Workspace,
+    made: &Path,
+    manifest: Manifest,
+) -> Result<LayerDigest, BuildError> {
+    if !context.reload {
+        return Ok(context.store.publish_layer(made, manifest)?);
+    }
+    let anew = directory(workspace, "anew")?;
+    write_view(&anew, &manifest, &|entry| File::open(made.join(entry.path.to_os_path())))?;
+    Ok(context.store.publish_layer(&anew, manifest)?)
 }
 
 /// The immutable directory that shows placed files; made if the store does not hold it. `None` if nothing is placed.
@@ -61,11 +80,10 @@ pub(crate) fn write(context: &Context, placed: &Placed, directory: &Path) -> Res
 
 /// The layers that placed files come from.
 fn layers(placed: &Placed) -> BTreeSet<&LayerDigest> {
-    let layer = |source| match source {
-        &ContentSource::Layer { ref digest, .. } => Some(digest),
-        _ => None,
-    };
-    placed.content.values().filter_map(layer).collect()
+    let sources = placed.content.values();
+    sources
+        .filter_map(|source| if let ContentSource::Layer { digest, .. } = source { Some(digest) } else { None })
+        .collect()
 }
 
 /// Opens the bytes of a placed file where they come from.

@@ -26,7 +26,7 @@ use crate::record::Outcome;
 use crate::runner::{self, Ending, Reply, Request};
 use crate::schedule::Counters;
 use crate::selection::{self, Ground};
-use crate::undeclared::{self, Candidates};
+use crate::undeclared::{self, Candidates, Scene};
 use crate::users::{Identity, identity};
 use crate::work::placed::{self, directory};
 use crate::work::remember::remember;
@@ -121,11 +121,12 @@ fn who(
         let bytes = read_file(&context.store, layers, from, path).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    identity(&user, &text("etc/passwd"), &text("etc/group")).ok_or_else(|| BuildError::NoSuchUser {
-        node: id,
-        name: context.name(id),
-        user,
-    })
+    if let Some(known) = identity(&user, &text("etc/passwd"), &text("etc/group")) {
+        return Ok(known);
+    }
+    // A file that cannot be read looks like one that is not there.
+    context.verify(layers)?;
+    Err(BuildError::NoSuchUser { node: id, name: context.name(id), user })
 }
 
 fn execute(
@@ -171,7 +172,7 @@ fn execute(
         }
     }
     let manifest = captured(context, id, prepared, &upper)?;
-    let layer = if manifest.is_empty() { None } else { Some(context.store.publish_layer(&upper, manifest)?) };
+    let layer = if manifest.is_empty() { None } else { Some(placed::publish(context, &workspace, &upper, manifest)?) };
     let layer_bytes = layer.map(|layer| context.store.layer_size(&layer)).transpose()?;
     context.listener.on(Event::Finished { node: id, name, work: Work::Run, elapsed: started.elapsed(), layer_bytes });
     Ok(layer)
@@ -302,18 +303,17 @@ fn failure(
     let output = String::from_utf8_lossy(output);
     let line = line.or_else(|| failing_line(&output));
     let declared = selection::declared_sources(context, &step.files);
-    let candidates: Vec<Candidates<'_>> = context
-        .sources
-        .iter()
-        .map(|(input, name, files)| Candidates {
-            input,
-            name,
-            files: files.iter().map(|file| &file.path).collect(),
-            declared: declared.get(&input).cloned().unwrap_or_default(),
-        })
-        .collect();
+    let sources = context.sources.all(&context.graph);
+    let candidates = sources.iter().map(|(input, source)| Candidates {
+        input: *input,
+        name: &source.name,
+        files: source.files.iter().map(|file| &file.path).collect(),
+        declared: declared.get(input).cloned().unwrap_or_default(),
+    });
+    let candidates: Vec<Candidates<'_>> = candidates.collect();
     let document = &prepared.document;
-    let undeclared = undeclared::undeclared(&candidates, &output, &document.script, line, &document.workdir);
+    let scene = Scene { output: &output, script: &document.script, line, workdir: &document.workdir };
+    let undeclared = undeclared::undeclared(&candidates, &scene);
     let lines: Vec<&str> = output.lines().collect();
     BuildError::Step(Box::new(StepFailure {
         node: id,

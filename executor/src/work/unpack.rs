@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::BuildError;
 use crate::events::{Event, Work};
 use crate::record::Outcome;
-use crate::work::placed::directory;
+use crate::work::placed::{self, directory};
 
 /// Makes one layer of the packages that `unpack` names.
 pub(crate) fn unpack(context: &Context, id: NodeId, unpack: &Unpack) -> Result<Outcome, BuildError> {
@@ -26,7 +26,7 @@ pub(crate) fn unpack(context: &Context, id: NodeId, unpack: &Unpack) -> Result<O
     let workspace = context.store.workspace()?;
     let directory = directory(&workspace, "tree")?;
     let manifest = debian.unpack(&packages, unpack.system, &directory).map_err(failed)?;
-    let layer = context.store.publish_layer(&directory, manifest)?;
+    let layer = placed::publish(context, &workspace, &directory, manifest)?;
     let layer_bytes = Some(context.store.layer_size(&layer)?);
     context.listener.on(Event::Finished {
         node: id,

@@ -10,15 +10,29 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Reads up to the blank line that ends a request. What is left unread would reset the connection when it is closed. */
+static int read_request(int connection, char *text, size_t size)
+{
+    size_t length = 0;
+    while (length + 1 < size) {
+        ssize_t taken = read(connection, text + length, size - 1 - length);
+        if (taken <= 0)
+            return -1;
+        length += (size_t)taken;
+        text[length] = '\0';
+        if (strstr(text, "\r\n\r\n") != NULL)
+            return 0;
+    }
+    return -1;
+}
+
 static void serve(int connection)
 {
     char text[4096];
     struct request request;
     struct file file;
-    ssize_t length = read(connection, text, sizeof text - 1);
-    if (length <= 0)
+    if (read_request(connection, text, sizeof text) != 0)
         return;
-    text[length] = '\0';
     if (request_parse(text, &request) != 0)
         answer_write(connection, 400, "text/plain", "bad request\n", 12);
     else if (strcmp(request.method, "GET") != 0)

@@ -1,3 +1,5 @@
+//! A mirror on loopback, healthy and otherwise: what is asked, believed and refused.
+
 use super::fake_mirror::{Fault, sign};
 use super::*;
 use crate::debian::MirrorError;

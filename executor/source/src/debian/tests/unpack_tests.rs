@@ -1,3 +1,5 @@
+//! Packages made by hand, healthy and hostile: what they unpack to.
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
