@@ -60,7 +60,7 @@ fn chain(sinter: &Path, place: &Path) {
         write("Dockerfile", &dockerfile(label));
         timed(&mut buildah(&directory)).0
     };
-    build(0, "base", "oci:base");
+    build(0, "base", "dir:base");
     theirs("peer");
     let fresh: Vec<_> = (0..3).map(|run| (ours(&format!("new-{run}")), theirs(&format!("new-{run}")))).collect();
     compare(&format!("{STEPS} trivial steps that all run, image written"), &fresh);
@@ -76,13 +76,13 @@ fn compare(what: &str, pairs: &[(std::time::Duration, std::time::Duration)]) {
 
 fn dockerfile(label: &str) -> String {
     let runs = (1..=STEPS).map(|step| format!("RUN echo {step} > /x{step}\n"));
-    format!("FROM oci:base\nENV LABEL={label}\n{}", runs.collect::<String>())
+    format!("FROM scratch\nCOPY base /\nENV LABEL={label}\n{}", runs.collect::<String>())
 }
 
 fn buildah(directory: &Path) -> Command {
     let mut command = Command::new("buildah");
-    command.current_dir(directory).arg("--root").arg(directory.join("containers"));
-    command.arg("--runroot").arg(directory.join("run")).args(["--storage-driver", "overlay"]);
+    command.current_dir(directory).arg("--root").arg(directory.with_extension("containers"));
+    command.arg("--runroot").arg(directory.with_extension("run")).args(["--storage-driver", "overlay"]);
     command.args(["build", "--layers", "--isolation", "chroot", "-t", "peer", "."]);
     command
 }
