@@ -1,7 +1,7 @@
 //! Everything that touches the world: lock resolution, scheduling, key lookup, merge, events.
 //!
-//! The way of the data: a graph with unpinned inputs -> [`pins`] (the only networked phase) -> [`sources`] (what the work
-//! tree holds) -> [`keys`] -> [`schedule`]: a hit, or [`work`] in a sandbox -> layer -> merge -> image -> destinations.
+//! The way of the data: a graph with unpinned inputs -> [`pins`] (the only networked phase) -> `sources` (what the work
+//! tree holds) -> `keys` -> `schedule`: a hit, or `work` in a sandbox -> layer -> merge -> image -> destinations.
 //!
 //! Must not know: the language, the terminal. Names and places in a `.build` file are the caller's to add: errors carry
 //! the derivation they are about.

@@ -25,6 +25,18 @@ fn skopeo_reads_what_was_written() {
 }
 
 #[test]
+fn buildah_builds_on_top_of_the_image() {
+    let (source, _) = c_server();
+    let place = Place::copy_of(source).with_store(source.store());
+    place.build(&["-o", "oci:image"]);
+    place.write("Dockerfile", "FROM oci:image:c-server\nCOPY added.txt /added.txt\n");
+    place.write("added.txt", "by another builder\n");
+    let storage = ["--root", "containers", "--runroot", "run", "--storage-driver", "vfs"];
+    let build = ["build", "--isolation", "chroot", "--layers", "-t", "derived", "."];
+    tool("buildah", &[&storage[..], &build].concat(), &place.project());
+}
+
+#[test]
 fn image_holds_little_more_than_libc() {
     let (place, _) = c_server();
     let size: u64 = tool("du", &["-sb", "image"], &place.project())

@@ -89,8 +89,8 @@ fn archives_have_golden_digests() {
     }
 }
 
-const GOLDEN_OCI: &str = "sha256:3bc33b69009d803d8bc3442750db7bb2fe109cc8606fee50092307499359cb33";
-const GOLDEN_DOCKER: &str = "sha256:1f432a36161ab6de22c0b0f85f18c078b5971ffa64d5d4e291d2f5417a4e03de";
+const GOLDEN_OCI: &str = "sha256:2a66853acc9da04163af61a4ea454761a784867296fed722fb195f38d54abd0f";
+const GOLDEN_DOCKER: &str = "sha256:91858d72512f6247e948f21601634db9f15d5f5979beedf4e340c8b80dadeca2";
 
 #[test]
 fn unchanged_archive_is_kept() {

@@ -1,7 +1,8 @@
 //! Makes the two documents of an image: its configuration and its manifest.
 //!
-//! Format: OCI image-spec v1.1, `config.md` and `manifest.md`; JSON in the canonical form of `canonical`. There is no
-//! `history`: it is optional, and step names in it would change the digest of an image whenever a name changes.
+//! Format: OCI image-spec v1.1, `config.md` and `manifest.md`; JSON in the canonical form of `canonical`. `history`
+//! has one entry for each layer, because builders that add layers to an image of others count them, and all entries are
+//! alike: step names would change the digest of an image whenever a name changes.
 
 use oci_spec::image::MediaType;
 use serde_json::{Map, Value, json};
@@ -13,6 +14,9 @@ use crate::canonical::canonical_json;
 
 /// The creation time of every image: [`sinter_graph::EPOCH`] in RFC 3339.
 pub const CREATED: &str = "1980-01-02T00:00:00Z";
+
+/// What every layer's `history` entry says it was made by.
+const CREATOR: &str = "sinter";
 
 const _: () = assert!(sinter_graph::EPOCH == 315_619_200, "CREATED must be changed together with EPOCH");
 
@@ -63,6 +67,9 @@ fn config_document(configuration: &Configuration, platform: &Platform, layers: &
         "os": platform.os(),
         "rootfs": { "diff_ids": diff_ids, "type": "layers" },
     });
+    if !layers.is_empty() {
+        document["history"] = layers.iter().map(|_| json!({ "created": CREATED, "created_by": CREATOR })).collect();
+    }
     if let Some(variant) = platform.variant() {
         document["variant"] = variant.into();
     }

@@ -55,7 +55,9 @@ fn full_configuration_has_golden_bytes() {
         r#""Env":["A=1 \"2\"","PATH=/opt/bin:/bin","Z="],"ExposedPorts":{"53/udp":{},"8080/tcp":{}},"#,
         r#""Healthcheck":{"Interval":5000000000,"Retries":3,"Test":["CMD","probe","-q"]},"Labels":{"a":"1","b":"2"},"#,
         r#""StopSignal":"SIGINT","User":"web:web","Volumes":{"/data":{}},"WorkingDir":"/srv"},"#,
-        r#""created":"1980-01-02T00:00:00Z","os":"linux","rootfs":{"diff_ids":["#,
+        r#""created":"1980-01-02T00:00:00Z","history":["#,
+        r#"{"created":"1980-01-02T00:00:00Z","created_by":"sinter"},"#,
+        r#"{"created":"1980-01-02T00:00:00Z","created_by":"sinter"}],"os":"linux","rootfs":{"diff_ids":["#,
         &format!(r#""sha256:{one}","sha256:{two}"],"type":"layers"}},"variant":"v7"}}"#),
     ]
     .concat();
