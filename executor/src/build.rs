@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sinter_graph::config::Configuration;
@@ -175,7 +175,6 @@ fn prepare(
         store,
         trees: Trees::default(),
         turns: Turns::default(),
-        skeleton: Mutex::default(),
         listener,
         running: Running::default(),
         runner: request.runner,

@@ -36,8 +36,6 @@ pub(crate) struct Context {
     pub(crate) records: Records,
     pub(crate) trees: Trees,
     pub(crate) turns: Turns,
-    /// Held while what every sandbox stands on is made: nobody may mount it half made.
-    pub(crate) skeleton: Mutex<()>,
     pub(crate) listener: Arc<dyn Listener>,
     pub(crate) running: Running,
     pub(crate) runner: RunnerProgram,

@@ -37,7 +37,7 @@ fn killed_build_is_finished_by_the_next_one() {
     restore(&place);
     let ran = place.sinter(&["build", "-o", "oci:image"]);
     assert_eq!(Built::of(&ran).digest, built.digest);
-    eprintln!("{interrupted} of {} builds were killed before they ended", kills());
+    println!("soak: {interrupted} of {} builds were killed before they ended, the last one is whole", kills());
 }
 
 /// Makes every build have something to do.

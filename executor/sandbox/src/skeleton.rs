@@ -3,7 +3,8 @@
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use sinter_graph::EPOCH;
@@ -22,11 +23,12 @@ pub const SKELETON_FILES: &[(&str, &str)] = &[
     ("/etc/machine-id", "73696e74657273696e74657273696e74\n"),
 ];
 
-/// Fills the directory `dir` (made if missing) to be the last of [`Job::lowers`](crate::Job): mount points, `/etc` and
-/// [`SKELETON_FILES`], owned by this process's user, mode 755 and 644, at the time [`EPOCH`].
+/// Makes the directory `dir` to be the last of [`Job::lowers`](crate::Job): mount points, `/etc` and [`SKELETON_FILES`],
+/// owned by this process's user, mode 755 and 644, at the time [`EPOCH`].
 ///
 /// Being bottom-most it never hides what a tree says about the same paths. Repeating the call changes nothing, so a store
-/// makes it once and shares it; two processes may do so at the same time.
+/// makes it once and shares it. It appears under its name only when it is whole, so that any number of threads and
+/// processes may call this at the same time, and nothing changes below a sandbox that has it mounted.
 ///
 /// # Errors
 /// What the file system says.
@@ -34,17 +36,57 @@ pub fn skeleton(dir: &Path) -> io::Result<()> {
     if is_whole(dir) {
         return Ok(());
     }
+    let draft = beside(dir, "draft")?;
+    let made = fill(&draft).and_then(|()| put(&draft, dir));
+    if made.is_err() {
+        // Rubbish with a name of its own; nobody mounts it.
+        let _ = fs::remove_dir_all(&draft);
+    }
+    made
+}
+
+/// A name in the same directory that nobody else in the world uses.
+fn beside(dir: &Path, kind: &str) -> io::Result<PathBuf> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = dir.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = dir.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(parent)?;
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    Ok(parent.join(format!("{}.{kind}-{}-{number}", name.to_string_lossy(), std::process::id())))
+}
+
+fn fill(dir: &Path) -> io::Result<()> {
     let mut directories = vec![dir.join("etc")];
     directories.extend(MOUNT_POINTS.iter().map(|path| inside(dir, path)));
-    fs::create_dir_all(dir)?;
-    for directory in &directories {
-        make_directory(directory)?;
-    }
+    directories.iter().try_for_each(fs::create_dir_all)?;
     for (path, content) in SKELETON_FILES {
-        write_file(&inside(dir, path), content)?;
+        let file = inside(dir, path);
+        fs::write(&file, content)?;
+        settle(&file, 0o644)?;
     }
     directories.push(dir.to_owned());
     directories.iter().try_for_each(|directory| settle(directory, 0o755))
+}
+
+/// Renames the draft into place. What stands there is either whole, made by somebody else just now, or damaged; then it is
+/// moved away first.
+fn put(draft: &Path, dir: &Path) -> io::Result<()> {
+    while let Err(error) = fs::rename(draft, dir) {
+        if is_whole(dir) {
+            return fs::remove_dir_all(draft);
+        }
+        if !dir.exists() {
+            return Err(error);
+        }
+        let damaged = beside(dir, "damaged")?;
+        match fs::rename(dir, &damaged) {
+            // A sandbox may still have it mounted; deleting it is then somebody else's loss of nothing.
+            Ok(()) => fs::remove_dir_all(&damaged)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Each entry gets its time last, and whatever is deleted or added later changes the time of the directory around it.
@@ -62,27 +104,8 @@ fn is_whole(dir: &Path) -> bool {
         && SKELETON_FILES.iter().all(|(path, content)| is_file(&inside(dir, path), content.len()))
 }
 
-fn inside(dir: &Path, path: &str) -> std::path::PathBuf {
+fn inside(dir: &Path, path: &str) -> PathBuf {
     dir.join(path.trim_start_matches('/'))
-}
-
-fn make_directory(path: &Path) -> io::Result<()> {
-    match fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        result => result,
-    }
-}
-
-/// Written beside and renamed, so that a second process never finds half a file; the name holds the process id, because two
-/// writers must not share a draft.
-fn write_file(path: &Path, content: &str) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|found| found == content.as_bytes()) {
-        return Ok(());
-    }
-    let draft = path.with_extension(format!("draft-{}", std::process::id()));
-    fs::write(&draft, content)?;
-    settle(&draft, 0o644)?;
-    fs::rename(&draft, path)
 }
 
 fn settle(path: &Path, mode: u32) -> io::Result<()> {
@@ -94,6 +117,20 @@ fn settle(path: &Path, mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn skeleton_is_made_by_many_at_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for round in 0..20 {
+            let root = dir.path().join(round.to_string());
+            std::thread::scope(|scope| {
+                let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| skeleton(&root))).collect();
+                makers.into_iter().for_each(|maker| maker.join().expect("no panic").expect("a skeleton"));
+            });
+            assert!(is_whole(&root));
+        }
+        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 20, "drafts are left");
+    }
 
     #[test]
     fn skeleton_is_constant_and_repeatable() {

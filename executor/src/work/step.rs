@@ -181,9 +181,7 @@ fn execute(
 /// The directories of the tree, top first: declared files, layers, and what every sandbox needs to stand on.
 fn lowers(context: &Context, prepared: &Prepared) -> Result<Vec<PathBuf>, BuildError> {
     let skeleton = context.store.index_directory().join("skeleton");
-    let alone = context.skeleton.lock().unwrap_or_else(PoisonError::into_inner);
     sinter_sandbox::skeleton(&skeleton).map_err(|source| BuildError::Io { path: skeleton.clone(), source })?;
-    drop(alone);
     let view = placed::view(context, &prepared.placed)?;
     let layers = prepared.document.layers.iter().rev().map(|layer| context.store.layer_directory(layer));
     Ok(view.into_iter().chain(layers).chain([skeleton]).collect())
