@@ -4,10 +4,15 @@
 //! process, so that the next one goes on where this one stopped.
 //! Must not know: what is downloaded, the store, the terminal.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use sha2::{Digest as _, Sha256};
 use sinter_graph::digest::BlobDigest;
@@ -98,6 +103,36 @@ enum Interrupted {
     Final(FetchError),
 }
 
+/// How many connections to a host are kept for the next request. No fewer than any caller uses at once, or each request
+/// begins with a new one.
+const CONNECTIONS: usize = 8;
+
+/// Looks each host up once, and one at a time: many resolvers drop some of several questions that come at once, and the system
+/// then waits five seconds before it asks again. So this lock is held over the look-up on purpose.
+#[derive(Debug, Default)]
+struct Lookups {
+    system: DefaultResolver,
+    known: Mutex<HashMap<String, ResolvedSocketAddrs>>,
+}
+
+impl Resolver for Lookups {
+    fn resolve(
+        &self,
+        uri: &ureq::http::Uri,
+        config: &ureq::config::Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = format!("{:?} {:?}", uri.scheme(), uri.authority());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(addresses) = known.get(&host) {
+            return Ok(addresses.clone());
+        }
+        let addresses = self.system.resolve(uri, config, timeout)?;
+        known.insert(host, addresses.clone());
+        Ok(addresses)
+    }
+}
+
 impl Http {
     /// A client that waits 30 s for a connection and 60 s for more bytes.
     #[must_use]
@@ -109,8 +144,9 @@ impl Http {
             .timeout_per_read(Some(Duration::from_secs(60)))
             .user_agent(concat!("sinter/", env!("CARGO_PKG_VERSION")))
             .tls_config(ureq::tls::TlsConfig::builder().root_certs(machine_roots()).build())
+            .max_idle_connections_per_host(CONNECTIONS)
             .build();
-        Self { agent: config.into() }
+        Self { agent: ureq::Agent::with_parts(config, DefaultConnector::default(), Lookups::default()) }
     }
 
     /// The body of an address, in memory.
