@@ -21,6 +21,7 @@ use crate::pins::Pins;
 use crate::record::{ContentRecord, DefinitionRecord, Outcome};
 use crate::runner::{RunnerProgram, Running};
 use crate::sources::Sources;
+use crate::users::{Identity, identity};
 use crate::work::remember::Turns;
 
 /// Everything that stays the same during one build.
@@ -64,6 +65,15 @@ impl Context {
             pending.extend(direct.into_iter().filter(|&node| below.insert(node)));
         }
         below
+    }
+
+    /// Who a user name or number means on a tree.
+    pub(crate) fn identity(&self, user: &str, layers: &[LayerDigest], tree: &Tree) -> Option<Identity> {
+        let text = |path| {
+            let bytes = read_file(&self.store, layers, tree, path).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        identity(user, &text("etc/passwd"), &text("etc/group"))
     }
 
     /// The name of a node.

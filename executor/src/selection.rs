@@ -9,12 +9,11 @@ use sinter_graph::path::TreePath;
 use sinter_graph::tree::Tree;
 use sinter_source::directory::{DirectoryError, SourceFile};
 
-use crate::context::{Context, read_file};
+use crate::context::Context;
 use crate::error::BuildError;
 use crate::needed::leaf;
 use crate::placement::{PlacementError, Selected, SourceView, Supply, TreeView};
 use crate::record::Outcome;
-use crate::users::identity;
 
 /// The tree that files will land on, for the names of owners.
 pub(crate) struct Ground<'a> {
@@ -108,10 +107,6 @@ impl Supply for Answers<'_> {
     }
 
     fn owner(&self, name: &str) -> Option<(u32, u32)> {
-        let text = |path| {
-            let bytes = read_file(&self.context.store, self.ground.layers, self.ground.tree, path).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        identity(name, &text("etc/passwd"), &text("etc/group")).map(|who| (who.uid, who.gid))
+        self.context.identity(name, self.ground.layers, self.ground.tree).map(|who| (who.uid, who.gid))
     }
 }

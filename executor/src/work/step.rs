@@ -17,7 +17,7 @@ use sinter_graph::step::{StepDocument, base_environment};
 use sinter_graph::tree::{Manifest, Tree};
 use sinter_store::{CapturePolicy, Given, Workspace, capture};
 
-use crate::context::{Context, read_file};
+use crate::context::Context;
 use crate::error::{BuildError, StepFailure};
 use crate::events::{Event, Work};
 use crate::failing_line::failing_line;
@@ -27,7 +27,7 @@ use crate::runner::{self, Ending, Reply, Request};
 use crate::schedule::Counters;
 use crate::selection::{self, Ground};
 use crate::undeclared::{self, Candidates, Scene};
-use crate::users::{Identity, identity};
+use crate::users::Identity;
 use crate::work::placed::{self, directory};
 use crate::work::remember::remember;
 use crate::work::transcript::Transcript;
@@ -117,11 +117,7 @@ fn who(
 ) -> Result<Identity, BuildError> {
     let inherited = context.configurations.inherited(step.from)?.user;
     let user = step.user.clone().or(inherited).filter(|user| !user.is_empty()).unwrap_or_else(|| "root".to_owned());
-    let text = |path| {
-        let bytes = read_file(&context.store, layers, from, path).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    if let Some(known) = identity(&user, &text("etc/passwd"), &text("etc/group")) {
+    if let Some(known) = context.identity(&user, layers, from) {
         return Ok(known);
     }
     // A file that cannot be read looks like one that is not there.
