@@ -10,6 +10,7 @@ pub mod derivation;
 pub mod digest;
 pub mod encode;
 mod error_class;
+mod fs_error;
 pub mod inherit;
 pub mod lock;
 pub mod path;
@@ -19,6 +20,7 @@ pub mod step;
 pub mod tree;
 
 pub use error_class::ErrorClass;
+pub use fs_error::FsError;
 
 /// Number of the canonical encoding of step documents and derivations. Raised when an encoding changes; golden keys
 /// guard it.
