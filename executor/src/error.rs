@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use sinter_graph::ErrorClass;
 use sinter_graph::derivation::{InputId, NodeId};
 use sinter_graph::inherit::ConfigurationClash;
 use sinter_graph::lock::LockError;
+use sinter_graph::{ErrorClass, FsError};
 use sinter_oci::{LayerError, OciError};
 use sinter_source::debian::DebianError;
 use sinter_source::directory::DirectoryError;
@@ -69,13 +69,8 @@ pub enum BuildError {
     #[error(transparent)]
     Store(StoreError),
     /// A directory or file of a workspace cannot be used.
-    #[error("cannot write {path}: {source}", path = path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Fs(#[from] FsError),
     /// Files could not be copied into the store.
     #[error(transparent)]
     View(#[from] sinter_store::ViewError),
@@ -323,7 +318,7 @@ impl BuildError {
         match self {
             Self::LockUnreadable { .. }
             | Self::LockUnwritable { .. }
-            | Self::Io { .. }
+            | Self::Fs(_)
             | Self::Runtime { .. }
             | Self::Runner { .. }
             // It reaches a caller only if something else keeps deleting from the store while a build runs.

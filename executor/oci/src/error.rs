@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sinter_graph::ErrorClass;
 use sinter_graph::digest::LayerDigest;
+use sinter_graph::{ErrorClass, FsError};
 
 use crate::layer_source::LayerError;
 
@@ -45,22 +45,9 @@ pub enum OciError {
         /// The file of the destination.
         file: PathBuf,
     },
-    /// The disk is full, or a quota is used up.
-    #[error("no space left while writing {}: free some, or name a destination on another disk", path.display())]
-    NoSpace {
-        /// The file that was being written.
-        path: PathBuf,
-    },
-    /// The operating system refused.
-    #[error("cannot {operation} {}: {source}", path.display())]
-    Io {
-        /// What was tried, as a verb: `create`, `read`, `write`, `rename`.
-        operation: &'static str,
-        /// On which file or directory.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    Fs(#[from] FsError),
     /// The store could not give a layer.
     #[error("layer {layer} cannot be read from the store: {source}")]
     Layer {
@@ -93,7 +80,7 @@ impl OciError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NotALayout { .. } | Self::LayoutVersion { .. } | Self::NotAFile { .. } => ErrorClass::User,
-            Self::BadIndex { .. } | Self::NoSpace { .. } | Self::Io { .. } => ErrorClass::Environment,
+            Self::BadIndex { .. } | Self::Fs(_) => ErrorClass::Environment,
             Self::Layer { source, .. } => source.class,
             Self::LayerSize { .. } | Self::TreeDestination { .. } => ErrorClass::Internal,
         }
@@ -102,9 +89,6 @@ impl OciError {
     /// Makes an error of a failed `operation` on `path`.
     pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { path },
-            _ => Self::Io { operation, path, source },
-        }
+        move |source| Self::Fs(FsError { action: operation, path, source })
     }
 }

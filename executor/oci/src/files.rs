@@ -120,7 +120,7 @@ mod tests {
         let result = write_whole(&path, |_, temporary| {
             Err(OciError::io("write", temporary)(std::io::Error::from(ErrorKind::StorageFull)))
         });
-        assert!(matches!(result, Err(OciError::NoSpace { .. })));
+        assert!(matches!(result, Err(OciError::Fs(error)) if error.is_no_space()));
         assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 0);
     }
 

@@ -235,7 +235,7 @@ fn destination_that_is_a_file_is_an_error() {
     let fixture = Fixture::new();
     fs::create_dir_all(fixture.directory.path().join("out")).expect("creatable");
     fs::write(fixture.path(), b"a file").expect("writable");
-    assert!(matches!(fixture.write(&image("a", &[]), "web"), Err(OciError::Io { .. })));
+    assert!(matches!(fixture.write(&image("a", &[]), "web"), Err(OciError::Fs(_))));
     assert_eq!(fs::read(fixture.path()).expect("kept"), b"a file");
 }
 

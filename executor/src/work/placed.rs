@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sinter_graph::FsError;
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::tree::{Entry, Manifest};
 use sinter_store::{ViewError, Workspace, write_view};
@@ -21,7 +22,7 @@ pub(crate) fn directory(workspace: &Workspace, name: &str) -> Result<PathBuf, Bu
     let path = workspace.path().join(name);
     match std::fs::create_dir(&path) {
         Ok(()) => Ok(path),
-        Err(source) => Err(BuildError::Io { path, source }),
+        Err(error) => Err(FsError::new(&path, "create", error).into()),
     }
 }
 

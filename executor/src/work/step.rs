@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use sinter_graph::ErrorClass;
 use sinter_graph::config::ImageFields;
 use sinter_graph::derivation::{NodeId, Step};
 use sinter_graph::digest::{ContentKey, LayerDigest};
@@ -15,6 +14,7 @@ use sinter_graph::path::TreePath;
 use sinter_graph::pattern::{Matcher, Patterns};
 use sinter_graph::step::{StepDocument, base_environment};
 use sinter_graph::tree::{Manifest, Tree};
+use sinter_graph::{ErrorClass, FsError};
 use sinter_store::{CapturePolicy, Given, Workspace, capture};
 
 use crate::context::Context;
@@ -177,7 +177,7 @@ fn execute(
 /// The directories of the tree, top first: declared files, layers, and what every sandbox needs to stand on.
 fn lowers(context: &Context, prepared: &Prepared) -> Result<Vec<PathBuf>, BuildError> {
     let skeleton = context.store.index_directory().join("skeleton");
-    sinter_sandbox::skeleton(&skeleton).map_err(|source| BuildError::Io { path: skeleton.clone(), source })?;
+    sinter_sandbox::skeleton(&skeleton).map_err(|error| FsError::new(&skeleton, "make", error))?;
     let view = placed::view(context, &prepared.placed)?;
     let layers = prepared.document.layers.iter().rev().map(|layer| context.store.layer_directory(layer));
     Ok(view.into_iter().chain(layers).chain([skeleton]).collect())
@@ -193,7 +193,7 @@ fn converse(
 ) -> Result<(Reply, Vec<u8>), BuildError> {
     let name = context.name(id);
     let path = workspace.path().join("log");
-    let failed = |source| BuildError::Io { path: path.clone(), source };
+    let failed = |error| FsError::new(&path, "write", error);
     let on_line = |line| context.listener.on(Event::Output { node: id, name: name.clone(), line });
     let mut transcript = Transcript::new(std::fs::File::create_new(&path).map_err(failed)?, &on_line);
     let reply = runner::run(&context.runner, request, &context.running, &mut |bytes| transcript.take(bytes));

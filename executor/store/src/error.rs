@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sinter_graph::ErrorClass;
 use sinter_graph::digest::{BlobDigest, LayerDigest};
 use sinter_graph::tree::ManifestError;
+use sinter_graph::{ErrorClass, FsError};
 
 use crate::archive::ArchiveError;
 
@@ -28,22 +28,9 @@ pub enum StoreError {
         /// The directory.
         path: PathBuf,
     },
-    /// The disk (or the quota) is full. Nothing was published.
-    #[error("{}: no space left on the device; free some and build again", path.display())]
-    NoSpace {
-        /// What was being written.
-        path: PathBuf,
-    },
-    /// The operating system refused something else.
-    #[error("{}: cannot {action}: {source}", path.display())]
-    Io {
-        /// What it was done to.
-        path: PathBuf,
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The reason.
-        source: io::Error,
-    },
+    /// The operating system refused something. On a full disk nothing was published.
+    #[error(transparent)]
+    Fs(#[from] FsError),
     /// The layer is not in the store (any more).
     #[error("layer {digest} is not in the store; build again")]
     MissingLayer {
@@ -118,8 +105,7 @@ impl StoreError {
             Self::NotAStore { .. } => ErrorClass::User,
             Self::Mismatch { .. } | Self::Manifest { .. } | Self::InvalidKey { .. } => ErrorClass::Internal,
             Self::NewerLayout { .. }
-            | Self::NoSpace { .. }
-            | Self::Io { .. }
+            | Self::Fs(_)
             | Self::MissingLayer { .. }
             | Self::MissingBlob { .. }
             | Self::Damaged { .. }
@@ -130,12 +116,6 @@ impl StoreError {
 
     /// An error of the operating system while `action` was tried on `path`.
     pub(crate) fn io(path: &Path, action: &'static str, source: impl Into<io::Error>) -> Self {
-        let (path, source) = (path.to_owned(), source.into());
-        if is_no_space(&source) { Self::NoSpace { path } } else { Self::Io { path, action, source } }
+        Self::Fs(FsError::new(path, action, source))
     }
-}
-
-/// Whether the disk or the quota is full.
-pub(crate) fn is_no_space(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

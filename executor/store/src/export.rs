@@ -9,19 +9,18 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
-use sinter_graph::ErrorClass;
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, LayerIndex, Manifest, Shown, Tree};
+use sinter_graph::{ErrorClass, FsError};
 
-use crate::error::{StoreError, is_no_space};
+use crate::error::StoreError;
 use crate::materialise::{Maker, Strictness, ViewError};
 use crate::record::EXPORT;
 use crate::remove::remove_tree;
@@ -57,22 +56,9 @@ pub enum ExportError {
     /// A file could not be made.
     #[error(transparent)]
     Make(#[from] ViewError),
-    /// The disk (or the quota) is full.
-    #[error("{}: no space left on the device; free some and build again", path.display())]
-    NoSpace {
-        /// What was being written.
-        path: PathBuf,
-    },
-    /// The operating system refused something else.
-    #[error("{}: cannot {action}: {source}", path.display())]
-    Io {
-        /// What it was done to.
-        path: PathBuf,
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The reason.
-        source: io::Error,
-    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    Fs(#[from] FsError),
 }
 
 impl ExportError {
@@ -83,13 +69,8 @@ impl ExportError {
             Self::NotOurs { .. } => ErrorClass::User,
             Self::Store(error) => error.class(),
             Self::Make(error) => error.class(),
-            Self::NoSpace { .. } | Self::Io { .. } => ErrorClass::Environment,
+            Self::Fs(error) => error.class(),
         }
-    }
-
-    fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
-        let path = path.to_owned();
-        if is_no_space(&source) { Self::NoSpace { path } } else { Self::Io { path, action, source } }
     }
 }
 
@@ -101,10 +82,10 @@ impl ExportError {
 /// If the directory holds something else, if a layer is not in the store, or if something cannot be written; then what
 /// was there before is still there.
 pub fn export_tree(store: &Store, layers: &[LayerDigest], destination: &Path) -> Result<Exported, ExportError> {
-    std::fs::create_dir_all(destination).map_err(|error| ExportError::io(destination, "create", error))?;
-    let path = destination.canonicalize().map_err(|error| ExportError::io(destination, "resolve", error))?;
-    let handle = File::open(&path).map_err(|error| ExportError::io(&path, "open", error))?;
-    flock(&handle, FlockOperation::LockExclusive).map_err(|error| ExportError::io(&path, "lock", error.into()))?;
+    std::fs::create_dir_all(destination).map_err(|error| FsError::new(destination, "create", error))?;
+    let path = destination.canonicalize().map_err(|error| FsError::new(destination, "resolve", error))?;
+    let handle = File::open(&path).map_err(|error| FsError::new(&path, "open", error))?;
+    flock(&handle, FlockOperation::LockExclusive).map_err(|error| FsError::new(&path, "lock", error))?;
     let tree = stacked(store, layers)?;
     let target = Target::new(store, path)?;
     let earlier = target.check()?;
@@ -132,7 +113,7 @@ struct Target<'a> {
 
 impl<'a> Target<'a> {
     fn new(store: &'a Store, path: PathBuf) -> Result<Self, ExportError> {
-        let found = std::fs::metadata(&path).map_err(|error| ExportError::io(&path, "read", error))?;
+        let found = std::fs::metadata(&path).map_err(|error| FsError::new(&path, "read", error))?;
         let key = blake3::hash(path.as_os_str().as_bytes()).to_hex().to_string();
         Ok(Self { store, path, key, identity: [found.dev(), found.ino()] })
     }
@@ -166,7 +147,7 @@ impl<'a> Target<'a> {
     /// The entries of a directory, without what a killed export left.
     fn list(&self, directory: &TreePath) -> Result<Vec<(TreePath, bool)>, ExportError> {
         let place = self.path.join(directory.to_os_path());
-        let error = |error| ExportError::io(&place, "list", error);
+        let error = |error| FsError::new(&place, "list", error);
         let mut listed = Vec::new();
         for entry in std::fs::read_dir(&place).map_err(error)? {
             let entry = entry.map_err(error)?;
@@ -235,7 +216,7 @@ impl<'a> Target<'a> {
     }
 
     fn remove_all_but(&self, staging: &Path) -> Result<(), ExportError> {
-        let error = |error| ExportError::io(&self.path, "empty", error);
+        let error = |error| FsError::new(&self.path, "empty", error);
         for entry in std::fs::read_dir(&self.path).map_err(error)? {
             let place = entry.map_err(error)?.path();
             if place != staging {
@@ -246,12 +227,12 @@ impl<'a> Target<'a> {
     }
 
     fn move_up(&self, staging: &Path) -> Result<(), ExportError> {
-        let error = |error| ExportError::io(&self.path, "fill", error);
+        let error = |error| FsError::new(&self.path, "fill", error);
         for entry in std::fs::read_dir(staging).map_err(error)? {
             let entry = entry.map_err(error)?;
             std::fs::rename(entry.path(), self.path.join(entry.file_name())).map_err(error)?;
         }
-        std::fs::remove_dir(staging).map_err(error)
+        Ok(std::fs::remove_dir(staging).map_err(error)?)
     }
 
     /// Format of the record: device, inode, then for each stack the number of layers and their digests.

@@ -24,7 +24,7 @@
 //! its record is written after that; both happen under `lock`, so of two publishers of the same object one wins and the
 //! other discards its copy. Whatever is found without a record is rubbish that the next publisher replaces. A process
 //! killed at any instruction therefore leaves either the object or nothing, and `work/NAME` of a dead process, whose
-//! flock the kernel has released, is swept by the next open. A full disk is [`StoreError::NoSpace`]; nothing is
+//! flock the kernel has released, is swept by the next open. A full disk is [`sinter_graph::FsError`]; nothing is
 //! published then.
 //!
 //! **Power loss** is why no file is synced one by one. A record carries the boot it was written in and the moment, taken

@@ -14,11 +14,10 @@ use rustix::fs::{
     ioctl_ficlone, linkat, makedev, mkdirat, mknodat, openat, symlinkat, utimensat,
 };
 use rustix::io::Errno;
-use sinter_graph::ErrorClass;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, Manifest, ManifestError};
+use sinter_graph::{ErrorClass, FsError};
 
-use crate::error::is_no_space;
 use crate::tree_io::{open_root, os_path, whole_seconds};
 
 /// Why a directory could not be filled.
@@ -47,22 +46,9 @@ pub enum ViewError {
         /// The path in the manifest.
         path: TreePath,
     },
-    /// The disk (or the quota) is full.
-    #[error("{}: no space left on the device; free some and build again", path.display())]
-    NoSpace {
-        /// What was being written.
-        path: PathBuf,
-    },
-    /// The operating system refused something else.
-    #[error("{}: cannot {action}: {source}", path.display())]
-    Io {
-        /// What it was done to.
-        path: PathBuf,
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The reason.
-        source: io::Error,
-    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    Fs(#[from] FsError),
 }
 
 impl ViewError {
@@ -71,9 +57,7 @@ impl ViewError {
     pub const fn class(&self) -> ErrorClass {
         match self {
             Self::Manifest(_) | Self::NotEmpty { .. } => ErrorClass::Internal,
-            Self::Read { .. } | Self::Changed { .. } | Self::NoSpace { .. } | Self::Io { .. } => {
-                ErrorClass::Environment
-            }
+            Self::Read { .. } | Self::Changed { .. } | Self::Fs(_) => ErrorClass::Environment,
         }
     }
 }
@@ -119,7 +103,7 @@ pub(crate) struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     pub(crate) fn new(directory: &'a Path, strictness: Strictness) -> Result<Self, ViewError> {
-        let io = |action: &'static str| move |source| ViewError::io(directory.to_owned(), action, source);
+        let io = |action: &'static str| move |source| FsError::new(directory, action, source);
         std::fs::create_dir_all(directory).map_err(io("create"))?;
         if std::fs::read_dir(directory).map_err(io("list"))?.next().is_some() {
             return Err(ViewError::NotEmpty { path: directory.to_owned() });
@@ -129,7 +113,7 @@ impl<'a> Maker<'a> {
 
     /// For a directory that was filled in another way and only lacks metadata.
     pub(crate) fn reopen(directory: &'a Path, strictness: Strictness) -> Result<Self, ViewError> {
-        let root = open_root(directory).map_err(|error| ViewError::io(directory.to_owned(), "open", error))?;
+        let root = open_root(directory).map_err(|error| FsError::new(directory, "open", error))?;
         Ok(Self { directory, root, strictness, buffer: vec![0; 128 * 1024], skipped: Vec::new() })
     }
 
@@ -272,13 +256,7 @@ impl<'a> Maker<'a> {
     }
 
     fn error(&self, entry: &Entry, action: &'static str, source: impl Into<io::Error>) -> ViewError {
-        ViewError::io(self.directory.join(entry.path.to_os_path()), action, source.into())
-    }
-}
-
-impl ViewError {
-    fn io(path: PathBuf, action: &'static str, source: io::Error) -> Self {
-        if is_no_space(&source) { Self::NoSpace { path } } else { Self::Io { path, action, source } }
+        FsError::new(&self.directory.join(entry.path.to_os_path()), action, source).into()
     }
 }
 

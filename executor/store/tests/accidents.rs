@@ -195,7 +195,7 @@ impl Drop for SmallDisk {
 
 /// One build; `false` if the disk is full.
 fn try_build(store: &Store, sample: &Sample, seed: u64) -> bool {
-    let full = |error: StoreError| assert!(matches!(error, StoreError::NoSpace { .. }), "{error}");
+    let full = |error: StoreError| assert!(matches!(&error, StoreError::Fs(error) if error.is_no_space()), "{error}");
     let workspace = match store.workspace() {
         Ok(workspace) => workspace,
         Err(error) => {
@@ -205,7 +205,7 @@ fn try_build(store: &Store, sample: &Sample, seed: u64) -> bool {
     };
     let place = workspace.path().join("layer");
     if let Err(error) = write_view(&place, &sample.manifest(), &|entry| open(sample.bytes(entry))) {
-        assert!(matches!(error, ViewError::NoSpace { .. }), "{error}");
+        assert!(matches!(&error, ViewError::Fs(error) if error.is_no_space()), "{error}");
         return false;
     }
     let key = BlobDigest::of(&seed.to_le_bytes()).hex();

@@ -27,15 +27,14 @@ mod walk;
 mod xattrs;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use sinter_graph::ErrorClass;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Manifest};
+use sinter_graph::{ErrorClass, FsError};
 
 pub use given::{Given, NothingBelow};
 
-use crate::error::is_no_space;
 use crate::tree_io::open_root;
 
 /// What the script was given: the tree it stands on with the declared files on top.
@@ -102,22 +101,9 @@ pub enum CaptureError {
         /// The attribute, made printable.
         name: String,
     },
-    /// The disk (or the quota) is full.
-    #[error("{}: no space left on the device; free some and build again", path.display())]
-    NoSpace {
-        /// What was being changed.
-        path: PathBuf,
-    },
-    /// The operating system refused something else.
-    #[error("{}: cannot {action}: {source}", path.display())]
-    Io {
-        /// What it was done to.
-        path: PathBuf,
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The reason.
-        source: io::Error,
-    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    Fs(#[from] FsError),
 }
 
 impl CaptureError {
@@ -126,7 +112,7 @@ impl CaptureError {
     pub const fn class(&self) -> ErrorClass {
         match self {
             Self::ReservedName { .. } | Self::PathTooLong { .. } | Self::AttributeName { .. } => ErrorClass::Step,
-            Self::NoSpace { .. } | Self::Io { .. } => ErrorClass::Environment,
+            Self::Fs(error) => error.class(),
         }
     }
 }
@@ -139,8 +125,7 @@ struct Upper<'a> {
 
 impl Upper<'_> {
     fn error(&self, path: &TreePath, action: &'static str, source: impl Into<io::Error>) -> CaptureError {
-        let (path, source) = (self.directory.join(path.to_os_path()), source.into());
-        if is_no_space(&source) { CaptureError::NoSpace { path } } else { CaptureError::Io { path, action, source } }
+        FsError::new(&self.directory.join(path.to_os_path()), action, source).into()
     }
 }
 
@@ -151,10 +136,7 @@ impl Upper<'_> {
 /// If the script left something no layer can hold, or if the directory cannot be read or changed. Then it is in no
 /// particular state and must not be published.
 pub fn capture(upper: &Path, below: &dyn Below, policy: &CapturePolicy<'_>) -> Result<Manifest, CaptureError> {
-    let root = open_root(upper).map_err(|source| {
-        let path = upper.to_owned();
-        CaptureError::Io { path, action: "open", source }
-    })?;
+    let root = open_root(upper).map_err(|source| FsError::new(upper, "open", source))?;
     let upper = Upper { directory: upper, root };
     let found = walk::walk(&upper, policy)?;
     let contents = content::read_contents(&upper, &found)?;
