@@ -46,6 +46,7 @@ mod materialise;
 mod pipeline;
 mod record;
 mod remove;
+mod seal;
 mod store;
 mod trash;
 mod tree_io;
