@@ -69,9 +69,9 @@ impl DefinitionKeys {
             e.field("files").list(step.files.iter(), |e, files| self.encode_files(e, inputs, files));
         }
         e.field("script").text(&step.script.text);
-        e.texts_field("interpreter", step.script.interpreter.iter().map(String::as_str));
-        encode_map(&mut e, "env", &step.env);
-        e.texts_field("path", step.path.iter().map(String::as_str));
+        e.texts_field("interpreter", &step.script.interpreter);
+        e.text_map_field("env", &step.env);
+        e.texts_field("path", &step.path);
         e.optional_text_field("user", step.user.as_deref());
         e.optional_text_field("workdir", step.workdir.as_deref());
         if let Some(keep) = &step.keep {
@@ -167,14 +167,6 @@ fn encode_unpack(inputs: &KeyInputs<'_>, unpack: &Unpack) -> Encoder {
         e.field("system").text(inputs.pins.suite(unpack));
     }
     e
-}
-
-fn encode_map(e: &mut Encoder, field: &str, map: &BTreeMap<String, String>) {
-    if !map.is_empty() {
-        e.field(field).list(map.iter(), |e, (name, value)| {
-            e.text(name).text(value);
-        });
-    }
 }
 
 fn encode_mode(e: &mut Encoder, mode: Option<u32>) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::decode::{DecodeError, Decoder};
 use crate::encode::Encoder;
 
 /// What an `image { }` says about the configuration. Absent means: not said, so inherited.
@@ -93,17 +94,18 @@ impl Configuration {
     /// The names of the fields in which two configurations differ.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let Self { env, user, workdir, entrypoint, cmd, expose, volumes, labels, stop_signal, healthcheck } = self;
         let fields = [
-            ("env", self.env != other.env),
-            ("user", self.user != other.user),
-            ("workdir", self.workdir != other.workdir),
-            ("entrypoint", self.entrypoint != other.entrypoint),
-            ("cmd", self.cmd != other.cmd),
-            ("expose", self.expose != other.expose),
-            ("volumes", self.volumes != other.volumes),
-            ("labels", self.labels != other.labels),
-            ("stop_signal", self.stop_signal != other.stop_signal),
-            ("healthcheck", self.healthcheck != other.healthcheck),
+            ("env", *env != other.env),
+            ("user", *user != other.user),
+            ("workdir", *workdir != other.workdir),
+            ("entrypoint", *entrypoint != other.entrypoint),
+            ("cmd", *cmd != other.cmd),
+            ("expose", *expose != other.expose),
+            ("volumes", *volumes != other.volumes),
+            ("labels", *labels != other.labels),
+            ("stop_signal", *stop_signal != other.stop_signal),
+            ("healthcheck", *healthcheck != other.healthcheck),
         ];
         fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }
@@ -120,21 +122,34 @@ impl Configuration {
     /// entrypoint clears an inherited cmd.
     #[must_use]
     pub fn with(mut self, fields: &ImageFields) -> Self {
-        self.env.extend(fields.env.clone());
-        let path = self.extended_path(&fields.path);
+        let ImageFields {
+            env,
+            path,
+            user,
+            workdir,
+            entrypoint,
+            cmd,
+            expose,
+            volumes,
+            labels,
+            stop_signal,
+            healthcheck,
+        } = fields;
+        self.env.extend(env.clone());
+        let path = self.extended_path(path);
         self.env.insert("PATH".to_owned(), path);
-        self.labels.extend(fields.labels.clone());
-        if let Some(entrypoint) = &fields.entrypoint {
-            self.entrypoint.clone_from(entrypoint);
+        self.labels.extend(labels.clone());
+        if entrypoint.is_some() {
             self.cmd.clear();
         }
-        replace(&mut self.cmd, fields.cmd.as_ref());
-        replace(&mut self.expose, fields.expose.as_ref());
-        replace(&mut self.volumes, fields.volumes.as_ref());
-        self.user = fields.user.clone().or(self.user);
-        self.workdir = fields.workdir.clone().or(self.workdir);
-        self.stop_signal = fields.stop_signal.clone().or(self.stop_signal);
-        self.healthcheck = fields.healthcheck.clone().or(self.healthcheck);
+        replace(&mut self.entrypoint, entrypoint.as_ref());
+        replace(&mut self.cmd, cmd.as_ref());
+        replace(&mut self.expose, expose.as_ref());
+        replace(&mut self.volumes, volumes.as_ref());
+        self.user = user.clone().or(self.user);
+        self.workdir = workdir.clone().or(self.workdir);
+        self.stop_signal = stop_signal.clone().or(self.stop_signal);
+        self.healthcheck = healthcheck.clone().or(self.healthcheck);
         self
     }
 }
@@ -142,30 +157,55 @@ impl Configuration {
 impl Configuration {
     /// Writes every field that is not default.
     pub fn encode(&self, e: &mut Encoder) {
-        encode_map(e, "env", &self.env);
-        e.optional_text_field("user", self.user.as_deref());
-        e.optional_text_field("workdir", self.workdir.as_deref());
-        e.texts_field("entrypoint", self.entrypoint.iter().map(String::as_str));
-        e.texts_field("cmd", self.cmd.iter().map(String::as_str));
-        e.texts_field("expose", self.expose.iter().map(String::as_str));
-        e.texts_field("volumes", self.volumes.iter().map(String::as_str));
-        encode_map(e, "labels", &self.labels);
-        e.optional_text_field("stop_signal", self.stop_signal.as_deref());
-        if let Some(healthcheck) = &self.healthcheck {
-            e.field("healthcheck").list(healthcheck.test.iter(), |e, word| {
-                e.text(word);
-            });
-            e.integer(healthcheck.interval_nanos).integer(healthcheck.timeout_nanos);
-            e.integer(healthcheck.start_period_nanos).integer(healthcheck.retries);
+        let Self { env, user, workdir, entrypoint, cmd, expose, volumes, labels, stop_signal, healthcheck } = self;
+        e.text_map_field("env", env);
+        e.optional_text_field("user", user.as_deref());
+        e.optional_text_field("workdir", workdir.as_deref());
+        e.texts_field("entrypoint", entrypoint);
+        e.texts_field("cmd", cmd);
+        e.texts_field("expose", expose);
+        e.texts_field("volumes", volumes);
+        e.text_map_field("labels", labels);
+        e.optional_text_field("stop_signal", stop_signal.as_deref());
+        if let Some(healthcheck) = healthcheck {
+            healthcheck.encode(e.field("healthcheck"));
         }
+    }
+
+    /// Reads what [`Configuration::encode`] wrote.
+    ///
+    /// # Errors
+    /// If a field holds something else, or its default.
+    pub fn decode(d: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            env: d.text_map_field("env")?,
+            user: d.optional_text_field("user")?,
+            workdir: d.optional_text_field("workdir")?,
+            entrypoint: d.texts_field("entrypoint")?,
+            cmd: d.texts_field("cmd")?,
+            expose: d.texts_field("expose")?,
+            volumes: d.texts_field("volumes")?,
+            labels: d.text_map_field("labels")?,
+            stop_signal: d.optional_text_field("stop_signal")?,
+            healthcheck: if d.optional_field("healthcheck") { Some(Healthcheck::decode(d)?) } else { None },
+        })
     }
 }
 
-fn encode_map(e: &mut Encoder, field: &str, map: &BTreeMap<String, String>) {
-    if !map.is_empty() {
-        e.field(field).list(map.iter(), |e, (name, value)| {
-            e.text(name).text(value);
-        });
+impl Healthcheck {
+    fn encode(&self, e: &mut Encoder) {
+        let Self { test, interval_nanos, timeout_nanos, start_period_nanos, retries } = self;
+        e.texts(test).integer(*interval_nanos).integer(*timeout_nanos).integer(*start_period_nanos).integer(*retries);
+    }
+
+    fn decode(d: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            test: d.texts()?,
+            interval_nanos: d.integer()?,
+            timeout_nanos: d.integer()?,
+            start_period_nanos: d.integer()?,
+            retries: d.integer()?,
+        })
     }
 }
 
@@ -176,43 +216,4 @@ fn replace(list: &mut Vec<String>, said: Option<&Vec<String>>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn strings(items: &[&str]) -> Vec<String> {
-        items.iter().map(|item| (*item).to_owned()).collect()
-    }
-
-    #[test]
-    fn new_entrypoint_clears_inherited_cmd() {
-        let base = Configuration { cmd: strings(&["node"]), ..Configuration::default() };
-        let fields = ImageFields { entrypoint: Some(strings(&["tini"])), ..ImageFields::default() };
-        let image = base.clone().with(&fields);
-        assert_eq!((image.entrypoint, image.cmd), (strings(&["tini"]), vec![]));
-        assert_eq!(base.clone().with(&ImageFields::default()).cmd, base.cmd);
-    }
-
-    #[test]
-    fn path_goes_before_the_inherited_one() {
-        let base =
-            Configuration { env: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]), ..Configuration::default() };
-        let fields = ImageFields { path: strings(&["/opt/a", "/opt/b"]), ..ImageFields::default() };
-        assert_eq!(base.with(&fields).path(), "/opt/a:/opt/b:/bin");
-    }
-
-    #[test]
-    fn path_said_in_env_replaces_the_inherited_one() {
-        let env = |path: &str| BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
-        let base = Configuration { env: env("/bin"), ..Configuration::default() };
-        let fields = ImageFields { env: env("/x"), path: strings(&["/first"]), ..ImageFields::default() };
-        assert_eq!(base.with(&fields).path(), "/first:/x");
-    }
-
-    #[test]
-    fn root_or_absent_workdir_means_app() {
-        for said in [None, Some("/"), Some("")] {
-            let configuration = Configuration { workdir: said.map(str::to_owned), ..Configuration::default() };
-            assert_eq!(configuration.workdir(), "/app");
-        }
-    }
-}
+mod tests;

@@ -3,14 +3,19 @@
 //! Each value is written with a one-byte tag, lengths are 64-bit little-endian, and a document starts with its domain
 //! and [`crate::FORMAT`]. Fields are named; a field that has its default value is not written at all, so that a field
 //! added later leaves the old keys alone. Two different sequences of calls give two different byte strings: tags and
-//! lengths leave no room for a value to read as its neighbour.
+//! lengths leave no room for a value to read as its neighbour. [`crate::decode::Decoder`] reads them back.
+//!
+//! Who writes a type takes it apart by name and without `..`, so that a field cannot be forgotten: what stays out is
+//! bound to a name with an underscore, beside the reason.
+
+use std::collections::BTreeMap;
 
 use crate::FORMAT;
 
-const TAG_FIELD: u8 = 1;
-const TAG_BYTES: u8 = 2;
-const TAG_INTEGER: u8 = 3;
-const TAG_LIST: u8 = 4;
+pub(crate) const TAG_FIELD: u8 = 1;
+pub(crate) const TAG_BYTES: u8 = 2;
+pub(crate) const TAG_INTEGER: u8 = 3;
+pub(crate) const TAG_LIST: u8 = 4;
 
 /// Writes one document in canonical form.
 #[derive(Debug, Clone)]
@@ -67,12 +72,32 @@ impl Encoder {
         self
     }
 
+    /// Writes a list of texts.
+    pub fn texts<T: AsRef<str>>(&mut self, items: &[T]) -> &mut Self {
+        self.list(items.iter(), |encoder, item| {
+            encoder.text(item.as_ref());
+        })
+    }
+
     /// Writes a named list of texts, or nothing if it is empty.
-    pub fn texts_field<'a>(&mut self, name: &str, items: impl ExactSizeIterator<Item = &'a str>) -> &mut Self {
-        if items.len() > 0 {
-            self.field(name).list(items, |encoder, item| {
-                encoder.text(item);
-            });
+    pub fn texts_field<T: AsRef<str>>(&mut self, name: &str, items: &[T]) -> &mut Self {
+        if !items.is_empty() {
+            self.field(name).texts(items);
+        }
+        self
+    }
+
+    /// Writes a map of texts, in the order of its names.
+    pub fn text_map(&mut self, map: &BTreeMap<String, String>) -> &mut Self {
+        self.list(map.iter(), |encoder, (name, value)| {
+            encoder.text(name).text(value);
+        })
+    }
+
+    /// Writes a named map of texts, or nothing if it is empty.
+    pub fn text_map_field(&mut self, name: &str, map: &BTreeMap<String, String>) -> &mut Self {
+        if !map.is_empty() {
+            self.field(name).text_map(map);
         }
         self
     }
@@ -129,10 +154,10 @@ mod tests {
                 e.field("ab").text("c");
             }),
             encode(|e| {
-                e.texts_field("x", ["a", "b"].into_iter());
+                e.texts_field("x", &["a", "b"]);
             }),
             encode(|e| {
-                e.texts_field("x", ["a"].into_iter()).text("b");
+                e.texts_field("x", &["a"]).text("b");
             }),
             encode(|e| {
                 e.field("x").text("a").text("b");

@@ -2,10 +2,13 @@
 //! documents, keys and the lock file.
 //!
 //! Rules: pure (no IO, clock, environment); every type that enters a key has exactly one canonical encoding, made by
-//! [`encode::Encoder`]; identifiers are types of their own, so a layer digest cannot be passed as a key.
+//! [`encode::Encoder`] and read back by [`decode::Decoder`]; identifiers are types of their own, so a layer digest cannot be passed as a key.
 //! Must not know: the language, the store, processes, registries.
 
+#[cfg(test)]
+mod arbitrary;
 pub mod config;
+pub mod decode;
 pub mod derivation;
 pub mod digest;
 pub mod encode;

@@ -14,6 +14,7 @@ mod glob;
 mod select;
 mod suggest;
 
+use crate::decode::{DecodeError, Decoder};
 use crate::encode::Encoder;
 use crate::path::TreePath;
 
@@ -108,13 +109,48 @@ impl Patterns {
 
     /// Writes the patterns as a named field.
     pub fn encode(&self, name: &str, encoder: &mut Encoder) {
-        encoder.field(name).list(self.include.iter(), |e, pattern| {
-            e.text(pattern);
-        });
-        encoder.list(self.exclude.iter(), |e, pattern| {
-            e.text(pattern);
-        });
+        let Self { include, exclude } = self;
+        encoder.field(name).texts(include).texts(exclude);
     }
+
+    /// Writes the patterns as a named field, or nothing if they are the default.
+    pub fn encode_unless_default(&self, name: &str, encoder: &mut Encoder) {
+        if *self != Self::default() {
+            self.encode(name, encoder);
+        }
+    }
+
+    /// Reads what [`Patterns::encode`] wrote, if it is there.
+    ///
+    /// # Errors
+    /// If the field is there and holds something else.
+    pub fn decode_optional(name: &str, decoder: &mut Decoder<'_>) -> Result<Option<Self>, DecodeError> {
+        if !decoder.optional_field(name) {
+            return Ok(None);
+        }
+        Ok(Some(Self { include: decode_sorted(decoder)?, exclude: decode_sorted(decoder)? }))
+    }
+
+    /// Reads what [`Patterns::encode_unless_default`] wrote.
+    ///
+    /// # Errors
+    /// If the field is there and holds something else, or the default.
+    pub fn decode_unless_default(name: &str, decoder: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let before = decoder.offset();
+        match Self::decode_optional(name, decoder)? {
+            Some(patterns) if patterns == Self::default() => Err(DecodeError::written_default(before)),
+            found => Ok(found.unwrap_or_default()),
+        }
+    }
+}
+
+fn decode_sorted(decoder: &mut Decoder<'_>) -> Result<Vec<String>, DecodeError> {
+    let offset = decoder.offset();
+    let texts = decoder.texts()?;
+    if texts.is_sorted_by(|left, right| left < right) {
+        return Ok(texts);
+    }
+    Err(DecodeError { offset, expected: "patterns in ascending order, each once".to_owned() })
 }
 
 impl Matcher {
