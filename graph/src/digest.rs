@@ -129,6 +129,18 @@ digest! {
     FilesDigest, "blake3:"
 }
 digest! {
+    /// Names an ordered list of layers: see [`crate::stack`].
+    StackDigest, "s1-"
+}
+digest! {
+    /// BLAKE3 of the canonical encoding of a derivation's result.
+    OutcomeDigest, "o1-"
+}
+digest! {
+    /// BLAKE3 of the canonical encoding of what is remembered under a definition key.
+    RecordDigest, "r1-"
+}
+digest! {
     /// Names a derivation by how it was defined: its own fields, the definition keys of what it is derived from, and
     /// the content of its pins and sources.
     DefinitionKey, "d1-"
@@ -143,6 +155,22 @@ impl BlobDigest {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
+    }
+}
+
+impl OutcomeDigest {
+    /// Hashes an encoded result.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+impl RecordDigest {
+    /// Hashes an encoded record.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
     }
 }
 

@@ -19,6 +19,7 @@ pub mod lock;
 pub mod path;
 pub mod pattern;
 pub mod platform;
+pub mod stack;
 pub mod step;
 pub mod tree;
 
