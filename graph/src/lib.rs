@@ -16,6 +16,7 @@ mod error_class;
 mod fs_error;
 pub mod inherit;
 pub mod lock;
+pub mod marks;
 pub mod path;
 pub mod pattern;
 pub mod platform;
