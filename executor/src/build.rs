@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use sinter_graph::config::Configuration;
@@ -14,20 +15,21 @@ use sinter_graph::platform::Platform;
 use sinter_oci::Destination;
 use sinter_source::debian::{Debian, MirrorConfig, MirrorError};
 use sinter_source::directory::WorkTree;
-use sinter_store::Store;
+use sinter_store::{Options, Store, StoreError, WaitListener};
 
-use crate::context::{Context, Records, Trees};
+use crate::context::Context;
 use crate::error::BuildError;
 use crate::events::{Event, Listener};
 use crate::keys::{DefinitionKeys, KeyInputs};
 use crate::needed::Needed;
 use crate::output;
 use crate::pins::{self, LockFile, Locking};
-use crate::record::Outcome;
-use crate::runner::{RunnerProgram, Running};
-use crate::schedule::{Counters, Outcomes, realise_all};
+use crate::record::{Known, Outcome};
+use crate::records::Records;
+use crate::runner::Runner;
+use crate::schedule::{Counters, realise_all};
 use crate::sources::Sources;
-use crate::work::remember::Turns;
+use crate::trees::Trees;
 
 /// What is to be built, and how.
 pub struct Request {
@@ -56,8 +58,8 @@ pub struct Request {
     /// Whether every layer is made anew from its manifest and contents before a step mounts it. That it gives the same keys
     /// and images shows that steps see nothing but what the layer's archive holds; it makes builds slower.
     pub reload: bool,
-    /// How runners are started.
-    pub runner: RunnerProgram,
+    /// What runs steps.
+    pub runner: Arc<dyn Runner>,
 }
 
 /// What a build gave.
@@ -105,24 +107,32 @@ impl Summary {
 pub fn build(mut request: Request, listener: Arc<dyn Listener>) -> Result<Report, Arc<BuildError>> {
     let started = Instant::now();
     let roots = roots(&mut request);
-    let store = Store::open(&request.store).map_err(BuildError::from)?;
+    let store = open_store(&request.store, &listener).map_err(BuildError::from)?;
+    let settling = store.settle_meanwhile();
     let counters = Arc::new(Counters::default());
     let destinations = std::mem::take(&mut request.destinations);
     let (context, steps) = prepare(request, &roots, store, listener)?;
     let context = Arc::new(context);
     let nodes: Vec<NodeId> = roots.iter().map(|(_, node)| *node).collect();
-    let consume = |outcomes: &Outcomes| {
-        context.store.settle()?;
-        output::write_all(&context, &roots, outcomes, &destinations)
-    };
+    let consume = |known: &Known| output::write_all(&context, &roots, known, &destinations);
     let outcomes = realise_all(&context, &nodes, &counters, &consume);
+    drop(settling);
     // What was made is worth keeping also when something else failed.
     let settled = context.store.settle();
     let outcomes = outcomes?;
     settled.map_err(BuildError::from)?;
-    let targets =
-        roots.iter().map(|(name, node)| TargetReport { name: name.clone(), digest: digest(&outcomes[node]) }).collect();
+    let targets = roots
+        .iter()
+        .map(|(name, node)| TargetReport { name: name.clone(), digest: digest(&outcomes[node].outcome) })
+        .collect();
     Ok(Report { targets, summary: Summary { steps, ran: counters.ran(), elapsed: started.elapsed() } })
+}
+
+/// The store, which tells when another process makes this one wait.
+fn open_store(root: &Path, listener: &Arc<dyn Listener>) -> Result<Store, StoreError> {
+    let listener = listener.clone();
+    let on_wait: WaitListener = Arc::new(move |wait| listener.on(Event::Waiting(wait.clone())));
+    Store::open_with(root, Options { on_wait: Some(on_wait), ..Options::default() })
 }
 
 /// The asked targets as nodes.
@@ -174,14 +184,13 @@ fn prepare(
         records: Records::new(store.clone()),
         store,
         trees: Trees::default(),
-        turns: Turns::default(),
         listener,
-        running: Running::default(),
         runner: request.runner,
         mirrors: request.mirrors,
         offline: request.offline,
         jobs: request.jobs.max(1),
         reload: request.reload,
+        suspicious: AtomicBool::new(false),
     };
     Ok((context, steps))
 }

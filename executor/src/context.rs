@@ -1,28 +1,30 @@
 //! What every part of one build shares.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sinter_graph::config::Configuration;
 use sinter_graph::derivation::{Graph, NodeId};
-use sinter_graph::digest::{ContentKey, DefinitionKey, LayerDigest};
+use sinter_graph::digest::{ContentHash, LayerDigest};
 use sinter_graph::inherit::Configurations;
 use sinter_graph::path::TreePath;
 use sinter_graph::platform::Platform;
-use sinter_graph::tree::{Kind, LayerIndex, Manifest, Tree};
+use sinter_graph::stack::Stack;
+use sinter_graph::tree::{Kind, Manifest, Tree};
 use sinter_source::debian::{MirrorConfig, MirrorError};
-use sinter_store::{RecordKind, Store};
+use sinter_store::{Store, StoreError};
 
 use crate::error::BuildError;
 use crate::events::Listener;
 use crate::keys::DefinitionKeys;
-use crate::needed::direct;
 use crate::pins::Pins;
-use crate::record::{ContentRecord, DefinitionRecord, Outcome};
-use crate::runner::{RunnerProgram, Running};
+use crate::record::Outcome;
+use crate::records::Records;
+use crate::runner::Runner;
 use crate::sources::Sources;
+use crate::trees::Trees;
 use crate::users::{Identity, identity};
-use crate::work::remember::Turns;
 
 /// Everything that stays the same during one build.
 pub(crate) struct Context {
@@ -36,44 +38,73 @@ pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) records: Records,
     pub(crate) trees: Trees,
-    pub(crate) turns: Turns,
     pub(crate) listener: Arc<dyn Listener>,
-    pub(crate) running: Running,
-    pub(crate) runner: RunnerProgram,
+    pub(crate) runner: Arc<dyn Runner>,
     pub(crate) mirrors: Result<MirrorConfig, MirrorError>,
     pub(crate) offline: bool,
     pub(crate) jobs: usize,
     /// Whether layers are made anew before anyone mounts them: a test that this changes nothing.
     pub(crate) reload: bool,
+    /// Whether something that was counted on turned out to be gone or contradicted: from then on bytes are looked for
+    /// before a result is believed.
+    pub(crate) suspicious: AtomicBool,
 }
 
 impl Context {
-    /// Whether every byte an outcome names is in the store.
-    pub(crate) fn is_present(&self, outcome: &Outcome) -> bool {
-        outcome.layers.iter().all(|layer| self.store.has_layer(layer))
-            && outcome.image.is_none_or(|image| {
-                self.store.blob(&image.config).is_some() && self.store.blob(&image.manifest).is_some()
-            })
+    /// The layers of an outcome.
+    ///
+    /// # Errors
+    /// If the store has forgotten them: the build starts over without that hit.
+    pub(crate) fn stack(&self, outcome: &Outcome) -> Result<Stack, BuildError> {
+        let gone = || BuildError::Revoked { reason: format!("stack {} is gone from the store", outcome.stack) };
+        self.records.stack(&outcome.stack)?.ok_or_else(gone)
     }
 
-    /// Everything `id` is derived from, itself not included, in topological order.
-    pub(crate) fn below(&self, id: NodeId) -> BTreeSet<NodeId> {
-        let mut below = BTreeSet::new();
-        let mut pending = vec![id];
-        while let Some(node) = pending.pop() {
-            let direct = direct(&self.graph.node(node).derivation);
-            pending.extend(direct.into_iter().filter(|&node| below.insert(node)));
+    pub(crate) fn is_suspicious(&self) -> bool {
+        self.suspicious.load(Ordering::SeqCst)
+    }
+
+    /// Whether every layer of an outcome can be had. One that is nowhere is forgotten.
+    ///
+    /// # Errors
+    /// If nobody can tell.
+    pub(crate) fn is_there(&self, outcome: &Outcome) -> Result<bool, BuildError> {
+        match self.records.stack(&outcome.stack)? {
+            Some(stack) => self.can_be_had(&stack.layers()),
+            None => Ok(false),
         }
-        below
     }
 
-    /// Who a user name or number means on a tree.
-    pub(crate) fn identity(&self, user: &str, layers: &[LayerDigest], tree: &Tree) -> Option<Identity> {
-        let text = |path| {
-            let bytes = read_file(&self.store, layers, tree, path).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
+    /// Whether layers are known and, if there is reason to doubt it, can be had. One that is nowhere is forgotten.
+    ///
+    /// # Errors
+    /// If nobody can tell.
+    pub(crate) fn can_be_had(&self, layers: &[LayerDigest]) -> Result<bool, BuildError> {
+        for layer in layers {
+            if !self.store.knows_layer(layer)? {
+                return Ok(false);
+            }
+        }
+        if !self.is_suspicious() {
+            return Ok(true);
+        }
+        match self.store.ensure(layers) {
+            Ok(_) => Ok(true),
+            Err(StoreError::MissingLayer { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Who a user name or number means on a tree; `None` if the tree does not know it.
+    ///
+    /// # Errors
+    /// If its user database cannot be read.
+    pub(crate) fn identity(&self, user: &str, stack: &Stack, tree: &Tree) -> Result<Option<Identity>, BuildError> {
+        let text = |path| -> Result<String, BuildError> {
+            let bytes = self.read_file(stack, tree, path)?.unwrap_or_default();
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
-        identity(user, &text("etc/passwd"), &text("etc/group"))
+        Ok(identity(user, &text("etc/passwd")?, &text("etc/group")?))
     }
 
     /// The name of a node.
@@ -85,8 +116,8 @@ impl Context {
     ///
     /// # Errors
     /// If a layer is gone: the build starts over without it.
-    pub(crate) fn tree(&self, layers: &[LayerDigest]) -> Result<Arc<Tree>, BuildError> {
-        self.trees.get(layers, &self.store)
+    pub(crate) fn tree(&self, stack: &Stack) -> Result<Arc<Tree>, BuildError> {
+        self.trees.of(stack, &|layer| self.manifest(layer))
     }
 
     /// Reads all of `layers`, after something that should not fail did: a layer that was damaged is dropped by that.
@@ -94,7 +125,7 @@ impl Context {
     /// # Errors
     /// If a layer is gone or damaged: the build starts over without it.
     pub(crate) fn verify<'a>(&self, layers: impl IntoIterator<Item = &'a LayerDigest>) -> Result<(), BuildError> {
-        layers.into_iter().try_for_each(|layer| Ok(self.store.write_layer(layer, &mut std::io::sink())?))
+        layers.into_iter().try_for_each(|layer| Ok(self.store.verify_layer(layer)?))
     }
 
     /// The manifest of a layer.
@@ -102,91 +133,27 @@ impl Context {
     /// # Errors
     /// If the layer is gone: the build starts over without it.
     pub(crate) fn manifest(&self, layer: &LayerDigest) -> Result<Arc<Manifest>, BuildError> {
-        manifest(&self.store, layer)
+        Ok(self.store.manifest(layer)?)
     }
-}
 
-fn manifest(store: &Store, layer: &LayerDigest) -> Result<Arc<Manifest>, BuildError> {
-    store.manifest(layer).map_err(|error| match store.has_layer(layer) {
-        true => BuildError::Store(error),
-        false => BuildError::Revoked { reason: format!("layer {layer} is gone from the store") },
-    })
-}
-
-/// Trees already put together, by their stack.
-#[derive(Default)]
-pub(crate) struct Trees {
-    known: Mutex<HashMap<Vec<LayerDigest>, Arc<Tree>>>,
-}
-
-impl Trees {
-    fn get(&self, layers: &[LayerDigest], store: &Store) -> Result<Arc<Tree>, BuildError> {
-        if let Some(tree) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(layers) {
-            return Ok(tree.clone());
+    /// The bytes of a file as a stack shows it, links followed; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// If its layer is gone or damaged: the build starts over without it.
+    pub(crate) fn read_file(&self, stack: &Stack, tree: &Tree, path: &str) -> Result<Option<Vec<u8>>, BuildError> {
+        let path = TreePath::normalized(path).ok().and_then(|path| tree.resolve(&path));
+        let Some(shown) = path.as_ref().and_then(|path| tree.get(path)) else { return Ok(None) };
+        let Kind::File { content, .. } = &shown.entry.kind else { return Ok(None) };
+        let Some(layer) = stack.layers().get(shown.layer.0).copied() else { return Ok(None) };
+        let lease = self.store.ensure(&[layer])?;
+        let carrier = shown.link_of.as_ref().unwrap_or(&shown.entry.path);
+        let bytes = lease.directory(&layer).map(|directory| std::fs::read(directory.join(carrier.to_os_path())));
+        match bytes {
+            Some(Ok(bytes)) if ContentHash::of(&bytes) == *content => Ok(Some(bytes)),
+            _ => {
+                self.store.verify_layer(&layer)?;
+                Err(StoreError::MissingLayer { digest: layer }.into())
+            }
         }
-        let (mut tree, known) = self.largest_known(layers);
-        for (index, layer) in layers.iter().enumerate().skip(known) {
-            tree = Arc::new(tree.with(LayerIndex(index), &*manifest(store, layer)?));
-        }
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(layers.to_vec(), tree.clone());
-        Ok(tree)
     }
-
-    /// The tree of the longest part of a stack, from the bottom, that was put together already, and how many layers
-    /// that are: mostly all but the one that the step below has just added.
-    fn largest_known(&self, layers: &[LayerDigest]) -> (Arc<Tree>, usize) {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let longest_first = (1..layers.len()).rev();
-        longest_first
-            .into_iter()
-            .find_map(|count| Some((known.get(&layers[..count])?.clone(), count)))
-            .unwrap_or_default()
-    }
-}
-
-/// The store's records in the executor's words.
-pub(crate) struct Records {
-    store: Store,
-}
-
-impl Records {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store }
-    }
-
-    /// What is remembered under a definition key. A record that cannot be read is a miss.
-    pub(crate) fn definition(&self, key: &DefinitionKey) -> Option<DefinitionRecord> {
-        serde_json::from_slice(&self.store.record(RecordKind::Definition, &key.hex())?).ok()
-    }
-
-    pub(crate) fn put_definition(&self, key: &DefinitionKey, record: &DefinitionRecord) -> Result<(), BuildError> {
-        let bytes = serde_json::to_vec(record).map_err(|error| BuildError::Panicked { reason: error.to_string() })?;
-        Ok(self.store.put_record(RecordKind::Definition, &key.hex(), &bytes)?)
-    }
-
-    /// What is remembered under a content key, if its layer is still there.
-    pub(crate) fn content(&self, key: &ContentKey) -> Option<ContentRecord> {
-        self.content_said(key).filter(|record| record.layer.is_none_or(|layer| self.store.has_layer(&layer)))
-    }
-
-    /// What is remembered under a content key, also if its layer is gone.
-    pub(crate) fn content_said(&self, key: &ContentKey) -> Option<ContentRecord> {
-        serde_json::from_slice(&self.store.record(RecordKind::Content, &key.hex())?).ok()
-    }
-
-    pub(crate) fn put_content(&self, key: &ContentKey, record: &ContentRecord) -> Result<(), BuildError> {
-        let bytes = serde_json::to_vec(record).map_err(|error| BuildError::Panicked { reason: error.to_string() })?;
-        Ok(self.store.put_record(RecordKind::Content, &key.hex(), &bytes)?)
-    }
-}
-
-/// The bytes of a file as a stack shows it, links followed; `None` if there is no such file.
-pub(crate) fn read_file(store: &Store, layers: &[LayerDigest], tree: &Tree, path: &str) -> Option<Vec<u8>> {
-    let path = tree.resolve(&TreePath::normalized(path).ok()?)?;
-    let shown = tree.get(&path)?;
-    if !matches!(shown.entry.kind, Kind::File { .. }) {
-        return None;
-    }
-    let layer = layers.get(shown.layer.0)?;
-    std::fs::read(store.layer_directory(layer).join(shown.link_of.as_ref().unwrap_or(&path).to_os_path())).ok()
 }

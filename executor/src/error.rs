@@ -11,7 +11,7 @@ use sinter_source::debian::DebianError;
 use sinter_source::directory::DirectoryError;
 use sinter_store::{ExportError, StoreError};
 
-use crate::runner::Ending;
+use crate::runner::{Ending, RunnerError};
 
 /// A build that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -312,6 +312,22 @@ impl From<OciError> for BuildError {
 }
 
 impl BuildError {
+    /// A step that could not be run, in the executor's words.
+    pub(crate) fn of_runner(error: RunnerError, node: NodeId, name: &str) -> Self {
+        let name = name.to_owned();
+        match error {
+            RunnerError::Store(error) => error.into(),
+            RunnerError::Sandbox { message, class } => Self::Sandbox { node, name, message, class },
+            RunnerError::Process(source) => Self::Runner { name, source },
+            RunnerError::Capture(source) => Self::Capture { node, name, source },
+            RunnerError::NothingKept { pattern } => Self::NothingKept { node, name, pattern },
+            RunnerError::BadPattern { pattern, reason } => {
+                Self::BadPattern { node: Some(node), pattern, reason: reason.to_owned() }
+            }
+            RunnerError::Stopped => Self::Stopped,
+        }
+    }
+
     /// Whose fault it is.
     #[must_use]
     pub fn class(&self) -> ErrorClass {

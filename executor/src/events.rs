@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sinter_graph::derivation::NodeId;
 use sinter_source::debian::Progress;
+use sinter_store::Wait;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -61,6 +62,8 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// Another process has made this one wait for two seconds.
+    Waiting(Wait),
     /// A step gave another result than before for the same key.
     NotReproducible {
         /// Its name.

@@ -18,12 +18,15 @@ mod output;
 pub mod pins;
 pub mod placement;
 mod record;
+mod records;
+mod reload;
 pub mod runner;
 mod schedule;
 mod selection;
 mod sources;
 #[cfg(test)]
 mod testing;
+mod trees;
 mod undeclared;
 mod users;
 mod work;

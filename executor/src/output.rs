@@ -1,9 +1,7 @@
 //! Writing the results of a build where the user wants them.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use sinter_graph::derivation::NodeId;
 use sinter_graph::digest::LayerDigest;
@@ -13,7 +11,7 @@ use sinter_store::{ExportError, Store, ViewError};
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::events::Event;
-use crate::record::{ImageBlobs, Outcome};
+use crate::record::{ImageBlobs, Known, Outcome};
 
 /// Writes every target to every destination. That all can be written is checked before the first is.
 ///
@@ -22,11 +20,11 @@ use crate::record::{ImageBlobs, Outcome};
 pub(crate) fn write_all(
     context: &Context,
     roots: &[(String, NodeId)],
-    outcomes: &BTreeMap<NodeId, Arc<Outcome>>,
+    outcomes: &Known,
     destinations: &[Destination],
 ) -> Result<(), BuildError> {
     for (name, node) in roots {
-        let is_image = outcomes[node].image.is_some();
+        let is_image = outcomes[node].outcome.image.is_some();
         for destination in destinations {
             if !is_image && !matches!(destination, Destination::Directory(_)) {
                 let destination = destination.to_string();
@@ -36,7 +34,7 @@ pub(crate) fn write_all(
     }
     for (name, node) in roots {
         for destination in destinations {
-            write(context, name, &outcomes[node], &destination.for_target(name))?;
+            write(context, name, &outcomes[node].outcome, &destination.for_target(name))?;
         }
     }
     Ok(())
@@ -61,9 +59,10 @@ fn write(context: &Context, name: &str, outcome: &Outcome, destination: &Destina
 
 /// Files are copied without being verified; only where that fails are the layers suspected.
 fn export(context: &Context, outcome: &Outcome, directory: &Path) -> Result<(), BuildError> {
-    let exported = sinter_store::export_tree(&context.store, &outcome.layers, directory);
+    let layers = context.stack(outcome)?.layers();
+    let exported = sinter_store::export_tree(&context.store, &layers, directory);
     if let Err(ExportError::Make(ViewError::Read { .. } | ViewError::Changed { .. })) = exported {
-        context.verify(&outcome.layers)?;
+        context.verify(&layers)?;
     }
     exported?;
     Ok(())
@@ -79,8 +78,8 @@ impl LayerSource for Layers<'_> {
 }
 
 fn assembled(context: &Context, outcome: &Outcome, image: ImageBlobs) -> Result<AssembledImage, BuildError> {
-    let layers = outcome
-        .layers
+    let layers = context.stack(outcome)?.layers();
+    let layers = layers
         .iter()
         .map(|&digest| Ok(LayerDescriptor { digest, size: context.store.layer_size(&digest)? }))
         .collect::<Result<Vec<_>, BuildError>>()?;

@@ -6,17 +6,19 @@
 //!
 //! In one build each derivation has exactly one result: nodes of one definition key are realised once, and steps of one
 //! content key run once. A hit that contradicts a result already chosen, or whose bytes turn out to be gone, revokes the
-//! look-up: the pass starts over, asking what is left. A pass that failed starts nothing more, and the first failure is
+//! look-up: the pass starts over, believes content keys only, and looks whether what they promise is there. A pass that failed starts nothing more, and the first failure is
 //! the one that is told: what it stopped is no failure of its own.
 
-use std::collections::{BTreeMap, HashMap};
+mod choices;
+
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, try_join_all};
 use sinter_graph::derivation::{Derivation, NodeId};
-use sinter_graph::digest::DefinitionKey;
+use sinter_graph::digest::{DefinitionKey, RecordDigest};
 use tokio::runtime::Runtime;
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -24,8 +26,9 @@ use crate::context::Context;
 use crate::error::BuildError;
 use crate::events::Event;
 use crate::needed::direct;
-use crate::record::{DefinitionRecord, Outcome, OutcomeDigest};
+use crate::record::{DefinitionRecord, Input, Known, Outcome, Realised};
 use crate::work;
+use choices::Choices;
 
 /// How often a build starts over because what it counted on is gone. From the second pass on definition keys of steps are
 /// not believed, so another one is needed only if something deletes from the store while the build runs.
@@ -35,10 +38,7 @@ const PASSES: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The result of a derivation, or the first failure of its pass.
-type Realised = Result<Arc<Outcome>, Arc<BuildError>>;
-
-/// The results of the asked derivations.
-pub(crate) type Outcomes = BTreeMap<NodeId, Arc<Outcome>>;
+type Ended = Result<Arc<Realised>, Arc<BuildError>>;
 
 /// How many steps ran, for the last line.
 #[derive(Debug, Default)]
@@ -61,12 +61,15 @@ pub(crate) fn realise_all(
     context: &Arc<Context>,
     roots: &[NodeId],
     counters: &Arc<Counters>,
-    consume: &dyn Fn(&Outcomes) -> Result<(), BuildError>,
-) -> Result<Outcomes, Arc<BuildError>> {
+    consume: &dyn Fn(&Known) -> Result<(), BuildError>,
+) -> Result<Known, Arc<BuildError>> {
     let runtime = runtime(context.jobs).map_err(|source| BuildError::Runtime { source })?;
     let permits = Arc::new(Semaphore::new(context.jobs));
     let attempt = |pass: usize| {
-        let pass = Arc::new(Pass::new(context, counters, &permits, pass > 0));
+        if pass > 0 {
+            context.suspicious.store(true, Ordering::SeqCst);
+        }
+        let pass = Arc::new(Pass::new(context, counters, &permits));
         let outcomes = runtime.block_on(pass.roots(roots))?;
         consume(&outcomes)?;
         Ok(outcomes)
@@ -82,8 +85,8 @@ fn runtime(jobs: usize) -> std::io::Result<Runtime> {
 
 fn until_settled(
     context: &Context,
-    attempt: impl Fn(usize) -> Result<Outcomes, Arc<BuildError>>,
-) -> Result<Outcomes, Arc<BuildError>> {
+    attempt: impl Fn(usize) -> Result<Known, Arc<BuildError>>,
+) -> Result<Known, Arc<BuildError>> {
     let mut result = attempt(0);
     for pass in 1..PASSES {
         match &result {
@@ -101,45 +104,45 @@ fn until_settled(
 struct Pass {
     context: Arc<Context>,
     counters: Arc<Counters>,
-    cells: Mutex<HashMap<DefinitionKey, Arc<OnceCell<Realised>>>>,
-    chosen: Mutex<HashMap<DefinitionKey, OutcomeDigest>>,
+    cells: Mutex<HashMap<DefinitionKey, Arc<OnceCell<Ended>>>>,
+    choices: Choices,
     /// Shared by all passes: what an earlier one began counts until it ends.
     permits: Arc<Semaphore>,
     failure: OnceLock<Arc<BuildError>>,
-    /// After a revoked hit, definition keys are no longer believed; content keys are.
-    distrust: bool,
 }
 
 impl Pass {
-    fn new(context: &Arc<Context>, counters: &Arc<Counters>, permits: &Arc<Semaphore>, distrust: bool) -> Self {
+    fn new(context: &Arc<Context>, counters: &Arc<Counters>, permits: &Arc<Semaphore>) -> Self {
         Self {
             context: context.clone(),
             counters: counters.clone(),
             cells: Mutex::default(),
-            chosen: Mutex::default(),
+            choices: Choices::default(),
             permits: permits.clone(),
             failure: OnceLock::new(),
-            distrust,
         }
     }
 
-    async fn roots(self: Arc<Self>, roots: &[NodeId]) -> Result<Outcomes, Arc<BuildError>> {
-        self.all(roots).await
+    async fn roots(self: Arc<Self>, roots: &[NodeId]) -> Result<Known, Arc<BuildError>> {
+        let known = self.all(roots).await?;
+        self.check_fit().map_err(Arc::new)?;
+        Ok(known)
     }
 
-    async fn all(self: &Arc<Self>, nodes: &[NodeId]) -> Result<Outcomes, Arc<BuildError>> {
-        let outcomes = try_join_all(nodes.iter().map(|&node| self.realise(node))).await;
-        Ok(nodes.iter().copied().zip(outcomes?).collect())
+    async fn all(self: &Arc<Self>, nodes: &[NodeId]) -> Result<Known, Arc<BuildError>> {
+        let realised = try_join_all(nodes.iter().map(|&node| self.realise(node))).await;
+        Ok(nodes.iter().copied().zip(realised?).collect())
     }
 
-    fn realise(self: &Arc<Self>, id: NodeId) -> BoxFuture<'static, Realised> {
+    fn realise(self: &Arc<Self>, id: NodeId) -> BoxFuture<'static, Ended> {
         let pass = self.clone();
-        let cell = lock(&self.cells).entry(self.context.keys.get(id)).or_default().clone();
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = cells.entry(self.context.keys.get(id)).or_default().clone();
         Box::pin(async move { cell.get_or_init(|| pass.start(id)).await.clone() })
     }
 
     /// Each derivation is a task of its own, so that a deep graph is no deep stack of calls.
-    async fn start(self: Arc<Self>, id: NodeId) -> Realised {
+    async fn start(self: Arc<Self>, id: NodeId) -> Ended {
         let pass = self.clone();
         let task = tokio::spawn(async move { pass.find_or_make(id).await });
         let realised = task.await.unwrap_or_else(|panic| Err(BuildError::Panicked { reason: panic.to_string() }));
@@ -151,27 +154,31 @@ impl Pass {
     fn fail(&self, error: BuildError) -> Arc<BuildError> {
         let first = self.failure.get_or_init(|| Arc::new(error)).clone();
         if !matches!(*first, BuildError::Revoked { .. }) {
-            self.context.running.stop();
+            self.context.runner.stop();
         }
         first
     }
 
-    async fn find_or_make(self: Arc<Self>, id: NodeId) -> Result<Outcome, BuildError> {
-        if let Some(outcome) = self.find(id) {
+    async fn find_or_make(self: Arc<Self>, id: NodeId) -> Result<Realised, BuildError> {
+        if let Some(realised) = self.find(id)? {
             self.context.listener.on(Event::Hit { node: id, name: self.context.name(id) });
-            return Ok(outcome);
+            return Ok(realised);
         }
         let below = direct(&self.context.graph.node(id).derivation);
         // What failed below has been kept already.
         let known = self.all(&below).await.map_err(|_| BuildError::Stopped)?;
-        let outcome = self.make(id, known).await?;
-        self.choose(id, &outcome)?;
-        self.remember(id, &outcome)?;
-        Ok(outcome)
+        self.check_fit()?;
+        let known = Arc::new(known);
+        let outcome = self.make(id, known.clone()).await?;
+        if !self.choices.take_made(self.context.keys.get(id), &outcome) {
+            return Err(self.contradiction(&format!("`{}` came out differently from", self.context.name(id))));
+        }
+        let record = self.remember(id, outcome, &known)?;
+        Ok(Realised { outcome, record })
     }
 
     /// Makes the result on a thread that may block, with one of the build's permits while it does so.
-    async fn make(&self, id: NodeId, known: Outcomes) -> Result<Outcome, BuildError> {
+    async fn make(&self, id: NodeId, known: Arc<Known>) -> Result<Outcome, BuildError> {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| BuildError::Stopped)?;
         if self.failure.get().is_some() {
             return Err(BuildError::Stopped);
@@ -182,7 +189,11 @@ impl Pass {
             let _permit = permit;
             match &context.graph.node(id).derivation {
                 Derivation::Unpack(unpack) => work::unpack::unpack(&context, id, unpack),
-                Derivation::Step(step) => work::step::run(&context, id, step, &known, &counters),
+                Derivation::Step(step) => {
+                    let made = work::step::run(&context, id, step, &known)?;
+                    counters.ran.fetch_add(usize::from(made.ran), Ordering::SeqCst);
+                    Ok(made.outcome)
+                }
                 Derivation::Merge(merge) => work::merge::merge(&context, id, merge, &known),
                 Derivation::Image(image) => work::image::assemble(&context, id, image, &known),
             }
@@ -191,25 +202,18 @@ impl Pass {
     }
 
     /// Asks the definition key.
-    fn find(&self, id: NodeId) -> Option<Outcome> {
-        if self.distrust && !self.is_content(id) {
-            return None;
+    fn find(&self, id: NodeId) -> Result<Option<Realised>, BuildError> {
+        let is_suspicious = self.context.is_suspicious();
+        if is_suspicious && !self.is_content(id) {
+            return Ok(None);
         }
         let key = self.context.keys.get(id);
-        let record = self.context.records.definition(&key)?;
-        if !self.context.is_present(&record.outcome) {
-            return None;
+        let Some((record, digest)) = self.context.records.definition(&key)? else { return Ok(None) };
+        if is_suspicious && !self.context.is_there(&record.outcome)? {
+            return Ok(None);
         }
-        let digest = record.outcome.digest();
-        let mut chosen = lock(&self.chosen);
-        let contradicts =
-            |(key, result): &(DefinitionKey, OutcomeDigest)| chosen.get(key).is_some_and(|known| known != result);
-        if contradicts(&(key, digest.clone())) || record.closure.iter().any(contradicts) {
-            return None;
-        }
-        chosen.extend(record.closure);
-        chosen.insert(key, digest);
-        Some(record.outcome)
+        let taken = self.choices.take_hit(key, &record, digest);
+        Ok(taken.then_some(Realised { outcome: record.outcome, record: digest }))
     }
 
     /// Whether the definition key of a derivation covers content alone: it is derived from nothing.
@@ -217,40 +221,27 @@ impl Pass {
         matches!(self.context.graph.node(id).derivation, Derivation::Unpack(_))
     }
 
-    /// Makes `outcome` the one result of `id` in this build.
-    fn choose(&self, id: NodeId, outcome: &Outcome) -> Result<(), BuildError> {
-        let digest = outcome.digest();
-        match lock(&self.chosen).insert(self.context.keys.get(id), digest.clone()) {
-            Some(known) if known != digest => Err(BuildError::Revoked {
-                reason: format!(
-                    "`{}` came out differently from the result that another hit was computed from",
-                    self.context.name(id)
-                ),
-            }),
-            _ => Ok(()),
-        }
+    fn check_fit(&self) -> Result<(), BuildError> {
+        let fit = self.choices.fit(&self.context.records)?;
+        if fit { Ok(()) } else { Err(self.contradiction("a hit was computed from another result than")) }
     }
 
-    fn remember(&self, id: NodeId, outcome: &Outcome) -> Result<(), BuildError> {
-        // A hit whose record does not name everything it was computed from hides what this result was computed from.
-        let Some(closure) = self.closure(id) else { return Ok(()) };
-        let record = DefinitionRecord { outcome: outcome.clone(), closure };
-        self.context.records.put_definition(&self.context.keys.get(id), &record)
+    fn contradiction(&self, what: &str) -> BuildError {
+        BuildError::Revoked { reason: format!("{what} the one that another hit was computed from") }
     }
 
-    /// Every derived thing below `id` with the result that was used; `None` if one of them is not known.
-    fn closure(&self, id: NodeId) -> Option<Vec<(DefinitionKey, OutcomeDigest)>> {
-        let chosen = lock(&self.chosen);
-        let below = self.context.below(id).into_iter().map(|node| self.context.keys.get(node));
-        let mut closure = below.map(|key| Some((key, chosen.get(&key)?.clone()))).collect::<Option<Vec<_>>>()?;
-        closure.sort_by_key(|(key, _)| *key);
-        closure.dedup();
-        Some(closure)
+    fn remember(&self, id: NodeId, outcome: Outcome, known: &Known) -> Result<RecordDigest, BuildError> {
+        let input = |(node, realised): (&NodeId, &Arc<Realised>)| Input {
+            key: self.context.keys.get(*node),
+            outcome: realised.outcome.digest(),
+            record: realised.record,
+        };
+        let mut inputs: Vec<Input> = known.iter().map(input).collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        let record = DefinitionRecord { outcome, inputs };
+        Ok(self.context.records.put_definition(&self.context.keys.get(id), &record)?)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! What selections mean in this build: the answers that placement needs from the work tree, the made trees and the store.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sinter_graph::derivation::{Files, InputId, NodeId};
-use sinter_graph::digest::{ContentHash, LayerDigest};
+use sinter_graph::digest::ContentHash;
 use sinter_graph::path::TreePath;
+use sinter_graph::stack::Stack;
 use sinter_graph::tree::Tree;
 use sinter_source::directory::{DirectoryError, SourceFile};
 
@@ -13,11 +15,11 @@ use crate::context::Context;
 use crate::error::BuildError;
 use crate::needed::leaf;
 use crate::placement::{PlacementError, Selected, SourceView, Supply, TreeView};
-use crate::record::Outcome;
+use crate::record::Known;
 
 /// The tree that files will land on, for the names of owners.
 pub(crate) struct Ground<'a> {
-    pub(crate) layers: &'a [LayerDigest],
+    pub(crate) stack: &'a Stack,
     pub(crate) tree: &'a Tree,
 }
 
@@ -26,14 +28,19 @@ pub(crate) fn select(
     context: &Context,
     id: NodeId,
     files: &[Files],
-    known: &BTreeMap<NodeId, Arc<Outcome>>,
+    known: &Known,
     ground: &Ground<'_>,
 ) -> Result<Vec<Selected>, BuildError> {
     let trees = views(context, files, known)?;
-    let answers = Answers { context, trees, ground };
+    let answers = Answers { context, trees, ground, failure: RefCell::new(None) };
     let mut selected = Vec::new();
     for selection in files {
-        selected.extend(crate::placement::select(selection, &answers).map_err(|error| failed(context, id, error))?);
+        let found = crate::placement::select(selection, &answers);
+        // An owner that could not be looked up looks like one that is not known.
+        if let Some(failure) = answers.failure.take() {
+            return Err(failure);
+        }
+        selected.extend(found.map_err(|error| failed(context, id, error))?);
     }
     Ok(selected)
 }
@@ -66,20 +73,16 @@ pub(crate) fn failed(context: &Context, id: NodeId, error: PlacementError) -> Bu
     }
 }
 
-fn views(
-    context: &Context,
-    files: &[Files],
-    known: &BTreeMap<NodeId, Arc<Outcome>>,
-) -> Result<BTreeMap<NodeId, TreeView>, BuildError> {
+fn views(context: &Context, files: &[Files], known: &Known) -> Result<BTreeMap<NodeId, TreeView>, BuildError> {
     let mut views = BTreeMap::new();
     for selection in files {
         let Files::Tree { tree, .. } = leaf(selection) else { continue };
-        let layers = &known[tree].layers;
+        let stack = context.stack(&known[tree].outcome)?;
         let workdir = context.configurations.of_node(*tree)?;
         let view = TreeView {
             name: context.name(*tree),
-            tree: context.tree(layers)?,
-            layers: Arc::new(layers.clone()),
+            tree: context.tree(&stack)?,
+            layers: Arc::new(stack.layers()),
             workdir: TreePath::normalized(workdir.workdir()).unwrap_or_else(|_| TreePath::root()),
         };
         views.insert(*tree, view);
@@ -91,6 +94,8 @@ struct Answers<'a> {
     context: &'a Context,
     trees: BTreeMap<NodeId, TreeView>,
     ground: &'a Ground<'a>,
+    /// Why a look-up failed that has no way to say so.
+    failure: RefCell<Option<BuildError>>,
 }
 
 impl Supply for Answers<'_> {
@@ -107,6 +112,12 @@ impl Supply for Answers<'_> {
     }
 
     fn owner(&self, name: &str) -> Option<(u32, u32)> {
-        self.context.identity(name, self.ground.layers, self.ground.tree).map(|who| (who.uid, who.gid))
+        match self.context.identity(name, self.ground.stack, self.ground.tree) {
+            Ok(who) => who.map(|who| (who.uid, who.gid)),
+            Err(error) => {
+                self.failure.replace(Some(error));
+                None
+            }
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What the work tree holds for a build: each `dir` input listed once, and the selected files hashed once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use sinter_graph::derivation::{Derivation, Files, Graph, Input, InputId, Item, NodeId, TargetValue};
@@ -116,9 +117,12 @@ impl Sources {
         });
     }
 
-    /// Where a file of a source is.
-    pub(crate) fn locate(&self, input: InputId, path: &TreePath) -> PathBuf {
-        self.work_tree.locate(self.listings.get(&input).map_or("", |listing| &listing.directory), path)
+    /// Opens a file of a source for reading, if it still is a file.
+    ///
+    /// # Errors
+    /// If it is gone, something else now, or cannot be read.
+    pub(crate) fn open(&self, input: InputId, path: &TreePath) -> std::io::Result<File> {
+        self.work_tree.open(self.listings.get(&input).map_or("", |listing| &listing.directory), path)
     }
 
     /// All files of a source.

@@ -12,7 +12,7 @@ use sinter_source::debian::MirrorError;
 use sinter_source::directory::WorkTree;
 
 use crate::pins::Locking;
-use crate::runner::RunnerProgram;
+use crate::runner::{LocalRunner, RunnerProgram};
 use crate::{BuildError, Event, Listener, Report, Request, build};
 
 /// A runner that runs the script in the upper directory instead of in a sandbox; `sed` reads its request.
@@ -61,6 +61,7 @@ impl Place {
     ) -> Result<Report, Arc<BuildError>> {
         let mut graph = graph.clone();
         graph.targets = vec![Target { name: "it".to_owned(), value: TargetValue::Node(root) }];
+        let program = RunnerProgram { program: "/bin/sh".into(), arguments: vec!["-c".to_owned(), RUNNER.to_owned()] };
         let request = Request {
             graph,
             targets: vec!["it".to_owned()],
@@ -74,7 +75,7 @@ impl Place {
             store: self.store(),
             jobs: self.jobs,
             reload: false,
-            runner: RunnerProgram { program: "/bin/sh".into(), arguments: vec!["-c".to_owned(), RUNNER.to_owned()] },
+            runner: Arc::new(LocalRunner::new(program, false)),
         };
         build(request, self.recorder.clone())
     }
@@ -113,7 +114,7 @@ impl Listener for Recorder {
             Event::Output { name, line, .. } => format!("{name} | {line}"),
             Event::Revoked { .. } => "revoked".to_owned(),
             Event::NotReproducible { name, first_difference } => format!("differs {name} {first_difference:?}"),
-            Event::LockWritten { .. } | Event::Packages(_) | Event::Written { .. } => return,
+            Event::LockWritten { .. } | Event::Packages(_) | Event::Written { .. } | Event::Waiting(_) => return,
         };
         self.events.lock().expect("no test panicked with it").push(line);
     }

@@ -219,7 +219,8 @@ fn full_disk_is_named_and_leaves_a_usable_store() {
 
 #[test]
 fn kernel_without_user_namespaces_gets_the_fix() {
-    let place = Place::tiny("let it = run { from = tiny, script = sh \"\"\"true\"\"\" }\ntarget out = it\n");
+    let place = Place::empty();
+    place.write("main.build", "let it = run { script = sh \"\"\"true\"\"\" }\ntarget out = it\n");
     let script = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" build";
     let command = place.program(
         "unshare",

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{Built, Place, copy};
+use crate::support::{Built, Place, copy_store};
 
 /// Everything a later step could see of an earlier one that an archive might not hold.
 const BUILD: &str = r#"
@@ -64,7 +64,7 @@ fn layers_made_anew_give_the_same_keys_and_images() {
     let [direct, reloaded] = [false, true].map(|reload| {
         let place = Place::tiny(BUILD);
         let own = place.root().join("store");
-        copy(place.store(), &own);
+        copy_store(place.store(), &own);
         built(&place.with_store(&own), reload)
     });
     assert_eq!(direct, reloaded);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Built, Place, copy, run};
+use crate::support::{Built, Place, copy_store, run};
 
 /// Far longer than any test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ target it = image {{
 "#
     ));
     let own = place.root().join("store");
-    copy(place.store(), &own);
+    copy_store(place.store(), &own);
     place.with_store(&own)
 }
 

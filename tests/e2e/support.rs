@@ -220,6 +220,17 @@ pub(crate) fn share_packages(place: &Place) {
     place.write("sinter.lock", &source.read("sinter.lock"));
 }
 
+/// Copies a store that others may be using at this moment.
+pub(crate) fn copy_store(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a new store");
+    for entry in std::fs::read_dir(from).expect("a store").flatten() {
+        let name = entry.file_name();
+        if !["leases", "lock", "trash", "turns", "work"].iter().any(|own| name == *own) {
+            copy(&entry.path(), &to.join(name));
+        }
+    }
+}
+
 /// Copies a directory with its links and modes.
 pub(crate) fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-aT").args([from, to]).status().expect("cp");

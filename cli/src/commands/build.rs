@@ -1,12 +1,14 @@
 //! `sinter build`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sinter_executor::pins::Locking;
-use sinter_executor::runner::RunnerProgram;
+use sinter_executor::runner::{ApartRunner, LocalRunner, Runner, RunnerProgram};
 use sinter_executor::{BuildError, Listener, Report, Request};
 use sinter_graph::platform::Platform;
 use sinter_oci::Destination;
+use sinter_store::Store;
 
 use crate::arguments::{Build, ProgressStyle};
 use crate::commands::{check, environment};
@@ -25,6 +27,7 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
     one_destination_each(&targets, &destinations)?;
     // Before the first thread: a process of several threads may not enter a user namespace.
     sinter_sandbox::enter_user_namespace().map_err(|error| Failure::sandbox(&error))?;
+    let runner = runner(&store)?;
     let request = Request {
         graph: project.evaluation.graph.clone(),
         targets,
@@ -38,7 +41,7 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
         store,
         jobs: jobs(arguments.jobs),
         reload: environment::is_reload(),
-        runner: RunnerProgram { program: "/proc/self/exe".into(), arguments: vec!["runner".to_owned()] },
+        runner,
     };
     let listener = listener(arguments.progress);
     let result = sinter_executor::build(request, listener.clone());
@@ -66,6 +69,17 @@ fn show(report: &Report, style: ProgressStyle) -> Result<(), Failure> {
         console::say(&format!("{}\n", text::summary(&report.summary)));
     }
     Ok(())
+}
+
+/// Steps run in sandboxes of this machine. A test mode gives the runner a store of its own, which shares nothing with ours.
+fn runner(store: &Path) -> Result<Arc<dyn Runner>, Failure> {
+    let program = RunnerProgram { program: "/proc/self/exe".into(), arguments: vec!["runner".to_owned()] };
+    let local = LocalRunner::new(program, environment::is_reload());
+    if !environment::is_runner_apart() {
+        return Ok(Arc::new(local));
+    }
+    let own = Store::open(&store.with_extension("apart")).map_err(|error| Failure::environment(error.to_string()))?;
+    Ok(Arc::new(ApartRunner::new(local, own)))
 }
 
 fn jobs(said: Option<u16>) -> usize {

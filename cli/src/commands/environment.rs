@@ -49,3 +49,8 @@ pub(crate) fn is_ci() -> bool {
 pub(crate) fn is_reload() -> bool {
     std::env::var_os("SINTER_RELOAD").is_some_and(|value| value == "1")
 }
+
+/// Whether `SINTER_RUNNER=apart`: for tests, steps run over a store that shares no disk with the builder's.
+pub(crate) fn is_runner_apart() -> bool {
+    std::env::var_os("SINTER_RUNNER").is_some_and(|value| value == "apart")
+}

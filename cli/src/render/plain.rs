@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sinter_executor::{Event, Listener, Work};
 use sinter_source::debian::Progress as Packages;
+use sinter_store::{Wait, WaitFor};
 
 use crate::commands::build::Progress;
 use crate::console;
@@ -82,6 +83,7 @@ pub(crate) fn line(event: &Event) -> Option<String> {
         }
         Event::Hit { name, .. } => format!("hit {name}"),
         Event::Revoked { reason } => format!("starting over: {reason}"),
+        Event::Waiting(wait) => waiting(wait),
         Event::NotReproducible { name, first_difference } => {
             let place = first_difference.as_ref().map(|path| format!("; the first path that differs is {path}"));
             format!("not reproducible: {name} gave another result than before{}", place.unwrap_or_default())
@@ -91,6 +93,16 @@ pub(crate) fn line(event: &Event) -> Option<String> {
             format!("{state} {target} to {destination}")
         }
     })
+}
+
+fn waiting(wait: &Wait) -> String {
+    let what = match wait.what {
+        WaitFor::Store => "the store",
+        WaitFor::Step => "the same step in another build",
+    };
+    let holder = wait.holder.map_or_else(|| "another process".to_owned(), |process| format!("process {process}"));
+    let since = wait.held.map(|held| format!(" for {}", duration(held))).unwrap_or_default();
+    format!("waiting for {what}: {holder} has held {}{since}", wait.path.display())
 }
 
 fn packages(progress: &Packages) -> Option<String> {

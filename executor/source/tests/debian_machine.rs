@@ -54,7 +54,7 @@ fn reference(store: &Store, packages: &[PinnedPackage], root: &Path) {
     // `dpkg -x` itself would replace the links by directories; an installation follows them.
     let extract = "dpkg-deb --fsys-tarfile \"$1\" | tar -x -p --keep-directory-symlink -C \"$2\"";
     for package in packages {
-        let blob = store.blob(&package.sha256).expect("a blob");
+        let blob = store.root().join("blobs").join(package.sha256.hex());
         run(Command::new("sh").args(["-eu", "-c", extract, "sh"]).arg(blob).arg(root));
     }
 }

@@ -1,26 +1,22 @@
 //! Assembling an image: two small documents over layers that are there already.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::cell::RefCell;
 
 use sinter_graph::derivation::{Image, NodeId};
 use sinter_graph::path::TreePath;
+use sinter_graph::stack::Stack;
 use sinter_graph::tree::{Kind, Tree};
 use sinter_oci::{Found, LayerDescriptor, check_configuration};
 
-use crate::context::{Context, read_file};
+use crate::context::Context;
 use crate::error::BuildError;
-use crate::record::{ImageBlobs, Outcome};
+use crate::record::{ImageBlobs, Known, Outcome, inherited_marks};
 
 /// Makes the configuration and manifest of `image`.
-pub(crate) fn assemble(
-    context: &Context,
-    id: NodeId,
-    image: &Image,
-    known: &BTreeMap<NodeId, Arc<Outcome>>,
-) -> Result<Outcome, BuildError> {
-    let layers = image.tree.map_or_else(Vec::new, |tree| known[&tree].layers.clone());
-    check(context, id, &layers)?;
+pub(crate) fn assemble(context: &Context, id: NodeId, image: &Image, known: &Known) -> Result<Outcome, BuildError> {
+    let stack = image.tree.map_or_else(|| Ok(Stack::empty()), |tree| context.stack(&known[&tree].outcome))?;
+    check(context, id, &stack)?;
+    let layers = stack.layers();
     let descriptors = layers
         .iter()
         .map(|&digest| Ok(LayerDescriptor { digest, size: context.store.layer_size(&digest)? }))
@@ -28,20 +24,30 @@ pub(crate) fn assemble(
     let assembled = sinter_oci::assemble(&context.image_configurations[&id], &context.platform, &descriptors);
     let config = context.store.put_blob(&assembled.config)?;
     let manifest = context.store.put_blob(&assembled.manifest)?;
-    Ok(Outcome { layers, image: Some(ImageBlobs { config, manifest }) })
+    context.records.keep_stack(&stack)?;
+    Ok(Outcome { stack: stack.digest(), image: Some(ImageBlobs { config, manifest }), marks: inherited_marks(known) })
 }
 
 /// An image that could not start is an error now, not in production.
-fn check(context: &Context, id: NodeId, layers: &[sinter_graph::digest::LayerDigest]) -> Result<(), BuildError> {
-    let tree = context.tree(layers)?;
+fn check(context: &Context, id: NodeId, stack: &Stack) -> Result<(), BuildError> {
+    let tree = context.tree(stack)?;
     let look_up = |path: &str| look_up(&tree, path);
-    let read = |path: &str| read_file(&context.store, layers, &tree, path);
+    let failed = RefCell::new(None);
+    let read = |path: &str| match context.read_file(stack, &tree, path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            failed.replace(Some(error));
+            None
+        }
+    };
     let problems = check_configuration(&context.image_configurations[&id], &look_up, &read);
+    // A file that cannot be read looks like one that is not there.
+    if let Some(error) = failed.into_inner() {
+        return Err(error);
+    }
     if problems.is_empty() {
         return Ok(());
     }
-    // A file that cannot be read looks like one that is not there.
-    context.verify(layers)?;
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
     Err(BuildError::Assembly { node: id, name: context.name(id), problem: texts.join("; ") })
 }

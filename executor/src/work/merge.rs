@@ -1,46 +1,44 @@
 //! Merging trees and placing files on them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use sinter_graph::derivation::{Files, Item, Merge, NodeId};
-use sinter_graph::digest::{ContentKey, LayerDigest};
-use sinter_graph::encode::Encoder;
+use sinter_graph::digest::LayerDigest;
 use sinter_graph::path::TreePath;
+use sinter_graph::stack::Stack;
 use sinter_graph::tree::{Entry, Manifest};
-use sinter_store::write_view;
+use sinter_store::{Origin, write_view};
 
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::merge::{MergeError, Operand};
-use crate::placement::{Placed, Purpose};
-use crate::record::{ContentRecord, Outcome};
+use crate::placement::Purpose;
+use crate::record::{Known, Outcome, inherited_marks};
 use crate::selection::{self, Ground};
-use crate::work::placed;
+use crate::work::placed::{self, directory};
 
 /// Makes one tree of the items of `merge`.
-pub(crate) fn merge(
-    context: &Context,
-    id: NodeId,
-    merge: &Merge,
-    known: &BTreeMap<NodeId, Arc<Outcome>>,
-) -> Result<Outcome, BuildError> {
+pub(crate) fn merge(context: &Context, id: NodeId, merge: &Merge, known: &Known) -> Result<Outcome, BuildError> {
     let mut operands = Vec::new();
     let mut files: Vec<Files> = Vec::new();
     for item in &merge.items {
         match item {
             Item::Tree(tree) => {
-                operands.push(Operand { layers: known[tree].layers.clone(), name: context.name(*tree) });
+                let layers = context.stack(&known[tree].outcome)?.layers();
+                operands.push(Operand { layers, name: context.name(*tree) });
             }
             Item::Files(selection) => files.push(selection.clone()),
         }
     }
-    let mut layers = merge_trees(context, id, &operands)?;
-    if !files.is_empty() {
-        layers.extend(place(context, id, &files, &layers, known)?);
+    let mut stack = Stack::of(merge_trees(context, id, &operands)?);
+    if !files.is_empty()
+        && let Some(layer) = place(context, id, &files, &stack, known)?
+    {
+        stack = stack.with(layer);
     }
-    Ok(Outcome { layers, image: None })
+    context.records.keep_stack(&stack)?;
+    Ok(Outcome { stack: stack.digest(), image: None, marks: inherited_marks(known) })
 }
 
 fn merge_trees(context: &Context, id: NodeId, operands: &[Operand]) -> Result<Vec<LayerDigest>, BuildError> {
@@ -54,9 +52,7 @@ fn merge_trees(context: &Context, id: NodeId, operands: &[Operand]) -> Result<Ve
         .map_err(|source: MergeError| BuildError::Merge { node: id, name: context.name(id), source })?;
     let mut layers = merged.layers;
     if let Some(fixup) = merged.fixup {
-        let no_file = |_: &Entry| Err(std::io::Error::other("a fix-up layer holds no file"));
-        let write = |directory: &Path| Ok(write_view(directory, &fixup, &no_file)?);
-        layers.push(publish(context, fixup.clone(), &write)?);
+        layers.push(publish(context, fixup)?);
     }
     Ok(layers)
 }
@@ -65,41 +61,23 @@ fn place(
     context: &Context,
     id: NodeId,
     files: &[Files],
-    layers: &[LayerDigest],
-    known: &BTreeMap<NodeId, Arc<Outcome>>,
+    stack: &Stack,
+    known: &Known,
 ) -> Result<Option<LayerDigest>, BuildError> {
-    let onto_tree = context.tree(layers)?;
+    let onto_tree = context.tree(stack)?;
     let workdir = context.configurations.of_node(id)?.workdir().to_owned();
-    let selected = selection::select(context, id, files, known, &Ground { layers, tree: &onto_tree })?;
+    let selected = selection::select(context, id, files, known, &Ground { stack, tree: &onto_tree })?;
     let landing = TreePath::normalized(&workdir).unwrap_or_else(|_| TreePath::root());
     let placed = crate::placement::place(&selected, &landing, &onto_tree, (0, 0), Purpose::Image)
         .map_err(|error| selection::failed(context, id, error))?;
-    if placed.manifest.is_empty() {
-        return Ok(None);
-    }
-    let key = key(&placed);
-    if let Some(record) = context.records.content(&key) {
-        return Ok(record.layer);
-    }
-    let layer = publish(context, placed.manifest.clone(), &|directory| placed::write(context, &placed, directory))?;
-    context.records.put_content(&key, &ContentRecord { layer: Some(layer) })?;
-    Ok(Some(layer))
+    placed::layer(context, &placed, Origin::Captured)
 }
 
-/// A layer of placed files is named by what is placed.
-fn key(placed: &Placed) -> ContentKey {
-    let mut e = Encoder::new("placement");
-    e.bytes(placed.digest.as_bytes());
-    ContentKey::from_bytes(e.hash())
-}
-
-fn publish(
-    context: &Context,
-    manifest: Manifest,
-    write: &dyn Fn(&Path) -> Result<(), BuildError>,
-) -> Result<LayerDigest, BuildError> {
+/// Publishes a fix-up layer, which holds no file.
+fn publish(context: &Context, fixup: Manifest) -> Result<LayerDigest, BuildError> {
     let workspace = context.store.workspace()?;
-    let directory = placed::directory(&workspace, "layer")?;
-    write(&directory)?;
-    placed::publish(context, &workspace, &directory, manifest)
+    let directory = directory(&workspace, "layer")?;
+    let no_file = |_: &Entry| Err(std::io::Error::other("a fix-up layer holds no file"));
+    write_view(&directory, &fixup, &no_file)?;
+    placed::publish(context, &workspace, &directory, fixup, Origin::Captured)
 }

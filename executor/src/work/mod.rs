@@ -3,7 +3,8 @@
 pub(crate) mod image;
 pub(crate) mod merge;
 pub(crate) mod placed;
-pub(crate) mod remember;
+mod remember;
 pub(crate) mod step;
+mod step_failure;
 mod transcript;
 pub(crate) mod unpack;

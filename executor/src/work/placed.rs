@@ -1,4 +1,4 @@
-//! Directories and what they become: the view of placed files that a step mounts, and layers.
+//! Layers that show placed files: in an image, or beside the tree of a step.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -6,13 +6,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sinter_graph::FsError;
-use sinter_graph::digest::LayerDigest;
+use sinter_graph::digest::{ContentKey, LayerDigest};
+use sinter_graph::encode::Encoder;
+use sinter_graph::marks::Marks;
+use sinter_graph::stack::Stack;
 use sinter_graph::tree::{Entry, Manifest};
-use sinter_store::{ViewError, Workspace, write_view};
+use sinter_graph::{EPOCH, SEMANTICS};
+use sinter_store::{Origin, ViewError, Workspace, write_view};
 
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::placement::{ContentSource, Placed};
+use crate::record::ContentRecord;
+use crate::reload::publish_anew;
 
 /// A new directory of a workspace.
 ///
@@ -26,8 +32,7 @@ pub(crate) fn directory(workspace: &Workspace, name: &str) -> Result<PathBuf, Bu
     }
 }
 
-/// Publishes a directory of a workspace as the layer that `manifest` describes. With [`Context::reload`] the layer is
-/// first made anew from what its archive holds, manifest and contents, so that nothing else can be seen in it.
+/// Publishes a directory of a workspace as the layer that `manifest` describes.
 ///
 /// # Errors
 /// If the directory does not match the manifest, or if the store fails.
@@ -36,47 +41,69 @@ pub(crate) fn publish(
     workspace: &Workspace,
     made: &Path,
     manifest: Manifest,
+    origin: Origin,
 ) -> Result<LayerDigest, BuildError> {
-    if !context.reload {
-        return Ok(context.store.publish_layer(made, manifest)?);
+    if context.reload {
+        return Ok(publish_anew(&context.store, workspace, made, manifest, origin)?);
     }
-    let anew = directory(workspace, "anew")?;
-    write_view(&anew, &manifest, &|entry| File::open(made.join(entry.path.to_os_path())))?;
-    Ok(context.store.publish_layer(&anew, manifest)?)
+    Ok(context.store.publish_layer(made, manifest, origin)?)
 }
 
-/// The immutable directory that shows placed files; made if the store does not hold it. `None` if nothing is placed.
+/// The layer that shows placed files: remembered, or made. `None` if nothing is placed.
 ///
 /// # Errors
 /// If a file changed since it was hashed, or if the store fails.
-pub(crate) fn view(context: &Context, placed: &Placed) -> Result<Option<PathBuf>, BuildError> {
+pub(crate) fn layer(context: &Context, placed: &Placed, origin: Origin) -> Result<Option<LayerDigest>, BuildError> {
     if placed.manifest.is_empty() {
         return Ok(None);
     }
-    if let Some(view) = context.store.view(&placed.digest) {
-        return Ok(Some(view));
+    let key = key(placed);
+    if let Some(ContentRecord { layer: Some(layer), .. }) = context.records.content(&key)?
+        && context.can_be_had(&[layer])?
+    {
+        return Ok(Some(layer));
     }
     let workspace = context.store.workspace()?;
-    let path = directory(&workspace, "view")?;
+    let path = directory(&workspace, "layer")?;
     write(context, placed, &path)?;
-    context.store.publish_view(&path, placed.digest)?;
-    context
-        .store
-        .view(&placed.digest)
-        .map(Some)
-        .ok_or_else(|| BuildError::Revoked { reason: "the files of a step are gone from the store".to_owned() })
+    let layer = publish(context, &workspace, &path, placed.manifest.clone(), origin)?;
+    let record = ContentRecord { layer: Some(layer), from: Stack::empty().digest(), marks: Marks::NONE };
+    context.records.put_content(&key, &record)?;
+    Ok(Some(layer))
+}
+
+/// A layer of placed files is named by what is placed, and by what a layer is.
+fn key(placed: &Placed) -> ContentKey {
+    let mut e = Encoder::new("placement");
+    e.field("semantics").integer(u64::from(SEMANTICS)).integer(EPOCH.unsigned_abs());
+    e.field("files").bytes(placed.digest.as_bytes());
+    ContentKey::from_bytes(e.hash())
 }
 
 /// Fills an empty directory with the placed files.
 ///
 /// # Errors
 /// If a file changed since it was hashed, or if the disk refuses. If a layer they come from was damaged, it is dropped.
-pub(crate) fn write(context: &Context, placed: &Placed, directory: &Path) -> Result<(), BuildError> {
-    let written = write_view(directory, &placed.manifest, &|entry| open(context, placed, entry));
+fn write(context: &Context, placed: &Placed, directory: &Path) -> Result<(), BuildError> {
+    let layers: Vec<LayerDigest> = layers(placed).into_iter().copied().collect();
+    let lease = context.store.ensure(&layers)?;
+    let written = write_view(directory, &placed.manifest, &|entry| match placed.content.get(&entry.path) {
+        Some(ContentSource::WorkTree { input, path }) => context.sources.open(*input, path),
+        Some(ContentSource::Layer { digest, path }) => {
+            let unpacked = lease.directory(digest).ok_or(io::ErrorKind::NotFound)?;
+            File::open(unpacked.join(path.to_os_path()))
+        }
+        Some(ContentSource::Literal(text)) => literal(context, text),
+        Some(ContentSource::Nothing) | None => Err(nothing(entry)),
+    });
     if matches!(written, Err(ViewError::Read { .. } | ViewError::Changed { .. })) {
-        context.verify(layers(placed))?;
+        context.verify(&layers)?;
     }
     Ok(written?)
+}
+
+fn nothing(entry: &Entry) -> io::Error {
+    io::Error::other(format!("no content is known for {}", entry.path))
 }
 
 /// The layers that placed files come from.
@@ -87,22 +114,7 @@ fn layers(placed: &Placed) -> BTreeSet<&LayerDigest> {
         .collect()
 }
 
-/// Opens the bytes of a placed file where they come from.
-///
-/// # Errors
-/// If they are no longer there.
-pub(crate) fn open(context: &Context, placed: &Placed, entry: &Entry) -> io::Result<File> {
-    match placed.content.get(&entry.path) {
-        Some(ContentSource::WorkTree { input, path }) => File::open(context.sources.locate(*input, path)),
-        Some(ContentSource::Layer { digest, path }) => {
-            File::open(context.store.layer_directory(digest).join(path.to_os_path()))
-        }
-        Some(ContentSource::Literal(text)) => literal(context, text),
-        Some(ContentSource::Nothing) | None => Err(io::Error::other("no content is known for it")),
-    }
-}
-
-/// Views are copied from files, so a text becomes one, for as long as it is open.
+/// Layers are copied from files, so a text becomes one, for as long as it is open.
 fn literal(context: &Context, text: &str) -> io::Result<File> {
     let workspace = context.store.workspace().map_err(io::Error::other)?;
     let path = workspace.path().join("literal");

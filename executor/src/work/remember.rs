@@ -3,8 +3,7 @@
 //! A key that yields two results belongs to a step that is not reproducible. The result that is there already keeps
 //! counting, so that everybody who looks it up gets the same one.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use sinter_graph::digest::{ContentKey, LayerDigest};
 use sinter_graph::tree::{Entry, Manifest};
@@ -14,41 +13,37 @@ use crate::error::BuildError;
 use crate::events::Event;
 use crate::record::ContentRecord;
 
-/// Turns for content keys: two derivations whose scripts see the same run one script.
-#[derive(Debug, Default)]
-pub(crate) struct Turns {
-    known: Mutex<HashMap<ContentKey, Arc<Mutex<()>>>>,
-}
-
-impl Turns {
-    /// The lock to hold while a result for `key` is looked up and made.
-    pub(crate) fn of(&self, key: &ContentKey) -> Arc<Mutex<()>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(*key).or_default().clone()
-    }
-}
-
-/// Remembers the layer that step `name` left and gives the one that counts: that of an older result which came out
-/// differently, if it is still there.
+/// Remembers what step `name` came to, and gives the result that counts: an older one that came out differently, if its
+/// layer is still known.
 ///
 /// # Errors
-/// If the record cannot be written.
+/// If records cannot be read or written.
 pub(crate) fn remember(
     context: &Context,
     name: &str,
     key: &ContentKey,
-    layer: Option<LayerDigest>,
-) -> Result<Option<LayerDigest>, BuildError> {
-    if let Some(older) = context.records.content_said(key)
-        && older.layer != layer
+    record: ContentRecord,
+    older: Option<ContentRecord>,
+) -> Result<ContentRecord, BuildError> {
+    if let Some(older) = older
+        && older.layer != record.layer
     {
-        let first_difference = compare(context, older.layer, layer);
+        let first_difference = compare(context, older.layer, record.layer);
         context.listener.on(Event::NotReproducible { name: name.to_owned(), first_difference });
-        if let Some(present) = context.records.content(key) {
-            return Ok(present.layer);
+        if is_known(context, &older)? {
+            return Ok(older);
         }
     }
-    context.records.put_content(key, &ContentRecord { layer })?;
-    Ok(layer)
+    context.records.put_content(key, &record)?;
+    Ok(record)
+}
+
+/// Whether the layer of a record can be had.
+///
+/// # Errors
+/// If nobody can tell.
+pub(crate) fn is_known(context: &Context, record: &ContentRecord) -> Result<bool, BuildError> {
+    record.layer.map_or(Ok(true), |layer| context.can_be_had(&[layer]))
 }
 
 /// The first path in which two layers differ; `None` if one of them is gone.
@@ -93,13 +88,5 @@ mod tests {
             assert_eq!(first_difference(&entries(left), &entries(right)).as_deref(), expected);
             assert_eq!(first_difference(&entries(right), &entries(left)).as_deref(), expected);
         }
-    }
-
-    #[test]
-    fn one_key_has_one_turn() {
-        let turns = Turns::default();
-        let (first, second) = (ContentKey::from_bytes([1; 32]), ContentKey::from_bytes([2; 32]));
-        assert!(Arc::ptr_eq(&turns.of(&first), &turns.of(&first)));
-        assert!(!Arc::ptr_eq(&turns.of(&first), &turns.of(&second)));
     }
 }

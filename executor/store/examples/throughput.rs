@@ -35,7 +35,7 @@ fn measure(root: &Path) -> Outcome<()> {
         || (0..records).try_for_each(|n| store.put_record(sinter_store::RecordKind::Content, &key(n), &[0; 200]));
     timed("write records", f64::from(records), "records", write)?;
     let read = || -> Outcome<usize> {
-        Ok((0..records).filter_map(|n| store.record(sinter_store::RecordKind::Content, &key(n))).count())
+        Ok((0..records).filter_map(|n| store.record(sinter_store::RecordKind::Content, &key(n)).ok().flatten()).count())
     };
     timed("read records", f64::from(records), "records", read)?;
     Ok(())
@@ -53,7 +53,8 @@ fn layer(
     let amount = fill(&upper)?;
     let unit = if amount > 1e6 { "bytes" } else { "files" };
     let manifest: Manifest = timed("  capture", amount, unit, || capture(&upper, &NothingBelow, &CapturePolicy::ALL))?;
-    let digest = timed("  publish", amount, unit, || store.publish_layer(&upper, manifest))?;
+    let digest =
+        timed("  publish", amount, unit, || store.publish_layer(&upper, manifest, sinter_store::Origin::Captured))?;
     timed("  write tar", amount, unit, || store.write_layer(&digest, &mut std::io::sink()))?;
     let fresh = Store::open(store.root())?;
     timed("  read manifest", amount, unit, || fresh.manifest(&digest))?;

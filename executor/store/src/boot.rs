@@ -1,21 +1,16 @@
 //! Which run of the operating system this is, and how far its writes are known to be on the disk.
 //!
-//! The moment is CLOCK_BOOTTIME in nanoseconds: it never goes backwards within a boot and all processes agree on it,
-//! except in a time namespace, which is therefore part of the identity.
+//! A time namespace has a clock of its own, so it is part of the identity.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::moment::{Moment, unique_name};
 
 /// The identity of one run of the operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Boot([u8; 16]);
-
-/// A moment of a boot, in nanoseconds since it began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(pub(crate) u64);
 
 impl Boot {
     /// Takes any bytes as an identity; tests fake a power loss with it.
@@ -34,7 +29,7 @@ impl Boot {
         hasher.update(clock.as_os_str().as_encoded_bytes());
         match boot {
             Ok(boot) => hasher.update(&boot),
-            Err(_) => hasher.update(crate::workspace::unique_name().as_bytes()),
+            Err(_) => hasher.update(unique_name().as_bytes()),
         };
         let mut bytes = [0; 16];
         hasher.finalize_xof().fill(&mut bytes);
@@ -49,15 +44,6 @@ impl Boot {
     /// A file name.
     pub(crate) fn hex(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-impl Moment {
-    /// Now.
-    pub(crate) fn now() -> Self {
-        let time = clock_gettime(ClockId::Boottime);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        Self(seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0)))
     }
 }
 

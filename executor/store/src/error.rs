@@ -22,6 +22,45 @@ pub enum StoreError {
         /// The number this program writes.
         known: u64,
     },
+    /// The store was written by an older sinter.
+    #[error(
+        "{}: the store has layout {found}, this sinter writes {known}; its results are made again: remove it with \
+             `sinter cache clear --store {}`, or name another --store", path.display(), path.display()
+    )]
+    OlderLayout {
+        /// The root of the store.
+        path: PathBuf,
+        /// The number found.
+        found: u64,
+        /// The number this program writes.
+        known: u64,
+    },
+    /// Somebody else owns the directory.
+    #[error("{}: the store belongs to user {owner}; a store serves its owner only: name another --store", path.display())]
+    OtherOwner {
+        /// The root of the store.
+        path: PathBuf,
+        /// Who owns it.
+        owner: u32,
+    },
+    /// The store was made under another map of ids, so that the owners of its files read differently here.
+    #[error(
+        "{}: the store was made under another map of user and group ids ({found}; here: {own}); name another --store", path.display()
+    )]
+    OtherIds {
+        /// The root of the store.
+        path: PathBuf,
+        /// The map it was made under.
+        found: String,
+        /// The map of this process.
+        own: String,
+    },
+    /// Something stands where a directory of the store should be.
+    #[error("{}: is no directory, so the store cannot be used; remove it and build again", path.display())]
+    NotADirectory {
+        /// What stands there.
+        path: PathBuf,
+    },
     /// The directory holds something that is no store.
     #[error("{}: not empty and not a sinter store; name an empty or new directory", path.display())]
     NotAStore {
@@ -65,6 +104,22 @@ pub enum StoreError {
         /// The size, in bytes.
         found_size: u64,
     },
+    /// The bytes of a layer could not be taken in.
+    #[error("layer {digest} cannot be taken in: {source}")]
+    Import {
+        /// The layer that was asked for.
+        digest: LayerDigest,
+        /// What is wrong with the bytes, the source or the disk.
+        source: io::Error,
+    },
+    /// The bytes that came are those of another layer.
+    #[error("expected layer {expected}, and the bytes are those of {found}")]
+    WrongLayer {
+        /// The layer that was asked for.
+        expected: LayerDigest,
+        /// The layer that came.
+        found: LayerDigest,
+    },
     /// A directory to be published does not match its manifest.
     #[error("{}: cannot be published: {source}", path.display())]
     Mismatch {
@@ -102,14 +157,18 @@ impl StoreError {
     #[must_use]
     pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::NotAStore { .. } => ErrorClass::User,
+            Self::NotAStore { .. } | Self::OtherOwner { .. } | Self::OtherIds { .. } => ErrorClass::User,
             Self::Mismatch { .. } | Self::Manifest { .. } | Self::InvalidKey { .. } => ErrorClass::Internal,
             Self::NewerLayout { .. }
+            | Self::OlderLayout { .. }
+            | Self::NotADirectory { .. }
             | Self::Fs(_)
             | Self::MissingLayer { .. }
             | Self::MissingBlob { .. }
             | Self::Damaged { .. }
             | Self::WrongDigest { .. }
+            | Self::Import { .. }
+            | Self::WrongLayer { .. }
             | Self::Output { .. } => ErrorClass::Environment,
         }
     }

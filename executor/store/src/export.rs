@@ -22,11 +22,11 @@ use sinter_graph::{ErrorClass, FsError};
 
 use crate::error::StoreError;
 use crate::materialise::{Maker, Strictness, ViewError};
+use crate::moment::unique_name;
 use crate::record::EXPORT;
 use crate::remove::remove_tree;
 use crate::store::Store;
 use crate::tree_io::open_file;
-use crate::workspace::unique_name;
 
 const STAGING: &str = ".sinter-export-";
 
@@ -208,11 +208,9 @@ impl<'a> Target<'a> {
     }
 
     fn open_layers(&self, layers: &[LayerDigest]) -> Result<Vec<rustix::fd::OwnedFd>, ExportError> {
-        let open = |digest: &LayerDigest| {
-            let path = self.store.layer_directory(digest);
-            crate::tree_io::open_root(&path).map_err(|_| StoreError::MissingLayer { digest: *digest })
-        };
-        Ok(layers.iter().map(open).collect::<Result<_, _>>()?)
+        let lease = self.store.ensure(layers)?;
+        let open = |path: &Path| crate::tree_io::open_root(path).map_err(|error| FsError::new(path, "open", error));
+        Ok(lease.directories().map(open).collect::<Result<_, _>>()?)
     }
 
     fn remove_all_but(&self, staging: &Path) -> Result<(), ExportError> {
@@ -246,7 +244,7 @@ impl<'a> Target<'a> {
     }
 
     fn remembered(&self) -> Option<Vec<Vec<LayerDigest>>> {
-        let bytes = self.store.fact(EXPORT, &self.key)?;
+        let bytes = self.store.fact(EXPORT, &self.key).ok()??;
         let (device, rest) = bytes.split_first_chunk::<8>()?;
         let (inode, mut rest) = rest.split_first_chunk::<8>()?;
         let mut stacks = Vec::new();

@@ -1,39 +1,23 @@
-//! Layers: published as a directory and a manifest, given out as a canonical tar.
+//! Publishing layers and giving their bytes back. What is known without the bytes stands in [`crate::facts`].
 
-use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fd::OwnedFd;
+use sinter_graph::FsError;
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::tree::{Entry, Manifest};
 
 use crate::archive::{ArchiveError, archive_size, write_archive};
 use crate::error::StoreError;
+use crate::facts::Origin;
 use crate::pipeline::hash_through;
 use crate::record::LAYER;
+use crate::seal::{Seal, is_absence};
 use crate::store::{Object, Store};
 use crate::tree_io::{difference, open_file, open_root};
-
-/// What the record of a layer says.
-struct LayerFact {
-    /// Length of the canonical tar in bytes.
-    size: u64,
-    /// BLAKE3 of the encoded manifest.
-    manifest: [u8; 32],
-}
-
-impl LayerFact {
-    fn encode(&self) -> Vec<u8> {
-        [&self.size.to_le_bytes()[..], &self.manifest].concat()
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (size, manifest) = bytes.split_first_chunk::<8>()?;
-        Some(Self { size: u64::from_le_bytes(*size), manifest: manifest.try_into().ok()? })
-    }
-}
 
 impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> Self {
@@ -42,45 +26,12 @@ impl From<io::Error> for ArchiveError {
 }
 
 impl Store {
-    /// Whether the layer is here.
-    #[must_use]
-    pub fn has_layer(&self, digest: &LayerDigest) -> bool {
-        self.layer_fact(digest).is_ok() && self.layer_directory(digest).is_dir()
-    }
-
-    /// Where the unpacked layer lies, if it is here: an overlay lower directory that nobody changes.
-    #[must_use]
-    pub fn layer_directory(&self, digest: &LayerDigest) -> PathBuf {
-        self.layer_path(digest).join("fs")
-    }
-
-    /// The length in bytes of the layer's canonical tar.
+    /// Whether the layer is known and its bytes are on this disk.
     ///
     /// # Errors
-    /// If the layer is not here.
-    pub fn layer_size(&self, digest: &LayerDigest) -> Result<u64, StoreError> {
-        Ok(self.layer_fact(digest)?.size)
-    }
-
-    /// The entries of a layer, verified when first read by this process.
-    ///
-    /// # Errors
-    /// If the layer is not here or its manifest is damaged; then the layer is dropped.
-    pub fn manifest(&self, digest: &LayerDigest) -> Result<Arc<Manifest>, StoreError> {
-        if let Some(manifest) = self.manifests().get(digest) {
-            return Ok(Arc::clone(manifest));
-        }
-        let fact = self.layer_fact(digest)?;
-        let path = self.layer_path(digest).join("manifest");
-        let encoded = match std::fs::read(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(&path, "read", error)),
-            result => result.unwrap_or_default(),
-        };
-        let Some(manifest) = decode_manifest(&encoded, &fact).map(Arc::new) else {
-            return Err(self.damaged_layer(digest, path, "it is not the manifest that was written".to_owned()));
-        };
-        self.manifests().insert(*digest, Arc::clone(&manifest));
-        Ok(manifest)
+    /// If nobody can tell.
+    pub fn has_layer(&self, digest: &LayerDigest) -> Result<bool, StoreError> {
+        Ok(self.knows_layer(digest)? && is_directory(&self.unpacked_path(digest))?)
     }
 
     /// Publishes a directory of a workspace, which is moved away, as the layer that `manifest` describes. The directory
@@ -89,18 +40,52 @@ impl Store {
     ///
     /// # Errors
     /// If the directory does not match the manifest, cannot be read or moved, or if the disk is full.
-    pub fn publish_layer(&self, directory: &Path, manifest: Manifest) -> Result<LayerDigest, StoreError> {
+    pub fn publish_layer(
+        &self,
+        directory: &Path,
+        manifest: Manifest,
+        origin: Origin,
+    ) -> Result<LayerDigest, StoreError> {
         let (digest, size) = digest_directory(directory, &manifest)?;
-        if self.has_layer(&digest) {
+        self.publish_digested(directory, manifest, origin, digest, size)
+    }
+
+    /// As [`Store::publish_layer`], if the directory is the layer that is expected.
+    ///
+    /// # Errors
+    /// If it is another one; then nothing is published.
+    pub(crate) fn publish_expected(
+        &self,
+        directory: &Path,
+        manifest: Manifest,
+        origin: Origin,
+        expected: &LayerDigest,
+    ) -> Result<(), StoreError> {
+        let (found, size) = digest_directory(directory, &manifest)?;
+        if found != *expected {
+            return Err(StoreError::WrongLayer { expected: *expected, found });
+        }
+        self.publish_digested(directory, manifest, origin, found, size).map(drop)
+    }
+
+    fn publish_digested(
+        &self,
+        directory: &Path,
+        manifest: Manifest,
+        origin: Origin,
+        digest: LayerDigest,
+        size: u64,
+    ) -> Result<LayerDigest, StoreError> {
+        self.leases().add([*digest.as_bytes()])?;
+        if self.has_layer(&digest)? {
             // A copy that cannot be deleted now is swept with its workspace.
             let _ = self.trash().discard(directory);
             return Ok(digest);
         }
-        let encoded = manifest.encode();
-        let fact = LayerFact { size, manifest: *blake3::hash(&encoded).as_bytes() };
-        let made = self.stage_layer(directory, &encoded)?;
+        let facts = self.keep_manifest(&manifest, size, origin)?;
+        let made = self.stage_layer(directory, &manifest)?;
         let object = Object { path: self.layer_path(&digest), namespace: LAYER, key: &digest.hex() };
-        self.publish(&made, &object, || self.has_layer(&digest), &fact.encode())?;
+        self.publish(&made, &object, || self.has_layer(&digest), &facts.encode())?;
         self.manifests().insert(digest, Arc::new(manifest));
         Ok(digest)
     }
@@ -109,26 +94,59 @@ impl Store {
     /// has received exactly what `digest` names.
     ///
     /// # Errors
-    /// If `out` fails, or if the layer is not here or no longer what was published; then it is dropped.
+    /// If `out` fails or the files cannot be read, or if the layer is nowhere or no longer what was published; then it is
+    /// dropped.
     pub fn write_layer(&self, digest: &LayerDigest, out: &mut dyn Write) -> Result<(), StoreError> {
-        let manifest = self.manifest(digest)?;
-        let size = self.layer_size(digest)?;
-        let directory = self.layer_directory(digest);
-        let root = open_root(&directory).map_err(|_| StoreError::MissingLayer { digest: *digest })?;
-        let reason = match hash_through(out, size, |out| archive(&root, &manifest, out)) {
+        let lease = self.ensure(&[*digest])?;
+        let (manifest, size) = (self.manifest(digest)?, self.layer_size(digest)?);
+        let directory = lease.directory(digest).ok_or(StoreError::MissingLayer { digest: *digest })?;
+        self.stream(digest, directory, &manifest, size, out)
+    }
+
+    /// Reads the whole layer and compares it with its digest, and its metadata with its manifest.
+    ///
+    /// # Errors
+    /// As [`Store::write_layer`].
+    pub fn verify_layer(&self, digest: &LayerDigest) -> Result<(), StoreError> {
+        self.examined().remove(digest);
+        self.ensure(&[*digest])?.examine()?;
+        self.write_layer(digest, &mut io::sink())
+    }
+
+    pub(crate) fn stream(
+        &self,
+        digest: &LayerDigest,
+        directory: &Path,
+        manifest: &Manifest,
+        size: u64,
+        out: &mut dyn Write,
+    ) -> Result<(), StoreError> {
+        let root = self.open_unpacked(digest, directory)?;
+        let reason = match hash_through(out, size, |out| archive(&root, manifest, out)) {
             Ok(((), found, _)) if found == *digest.as_bytes() => return Ok(()),
             Ok(_) => "its files do not have the digest it is named by".to_owned(),
             Err(ArchiveError::Write(source)) => return Err(StoreError::Output { digest: *digest, source }),
-            Err(error) => error.to_string(),
+            Err(error) => damage(&root, directory, manifest, error)?,
         };
         Err(self.damaged_layer(digest, directory, reason))
     }
 
-    fn stage_layer(&self, directory: &Path, manifest: &[u8]) -> Result<PathBuf, StoreError> {
+    pub(crate) fn open_unpacked(&self, digest: &LayerDigest, directory: &Path) -> Result<OwnedFd, StoreError> {
+        match open_root(directory) {
+            Err(error) if is_absence(&error) => Err(StoreError::MissingLayer { digest: *digest }),
+            result => result.map_err(|error| StoreError::io(directory, "open", error)),
+        }
+    }
+
+    /// Moves the directory beside its seal. The root is stamped last, because the move changes it.
+    fn stage_layer(&self, directory: &Path, manifest: &Manifest) -> Result<PathBuf, StoreError> {
         let made = self.scratch_path()?;
-        let staged = std::fs::create_dir(&made)
-            .and_then(|()| File::create_new(made.join("manifest"))?.write_all(manifest))
-            .and_then(|()| std::fs::rename(directory, made.join("fs")));
+        let staged = std::fs::create_dir(&made).and_then(|()| {
+            let unpacked = made.join("fs");
+            std::fs::rename(directory, &unpacked)?;
+            let seal = Seal::take(&open_root(&unpacked)?, manifest)?;
+            std::fs::write(made.join("seal"), seal.encode())
+        });
         match staged {
             Ok(()) => Ok(made),
             Err(error) => {
@@ -138,37 +156,77 @@ impl Store {
         }
     }
 
-    fn damaged_layer(&self, digest: &LayerDigest, path: PathBuf, reason: String) -> StoreError {
-        self.manifests().remove(digest);
-        match self.withdraw(&Object { path: self.layer_path(digest), namespace: LAYER, key: &digest.hex() }) {
-            Ok(()) => StoreError::Damaged { path, reason },
+    /// Drops a layer that is not what it should be, and gives the error that says so.
+    pub(crate) fn damaged_layer(&self, digest: &LayerDigest, path: &Path, reason: String) -> StoreError {
+        match self.withdraw_layer(digest) {
+            Ok(()) => StoreError::Damaged { path: path.to_owned(), reason },
             Err(error) => error,
         }
     }
 
-    fn layer_fact(&self, digest: &LayerDigest) -> Result<LayerFact, StoreError> {
-        let fact = self.fact(LAYER, &digest.hex());
-        fact.and_then(|bytes| LayerFact::decode(&bytes)).ok_or(StoreError::MissingLayer { digest: *digest })
+    /// Forgets a layer: its facts first, then every record that counts on it, then its bytes, which stay on the disk while
+    /// a build leases them.
+    pub(crate) fn withdraw_layer(&self, digest: &LayerDigest) -> Result<(), StoreError> {
+        self.manifests().remove(digest);
+        self.examined().remove(digest);
+        let _lock = self.lock()?;
+        self.drop_fact(LAYER, &digest.hex())?;
+        self.drop_naming(*digest.as_bytes())?;
+        let _ = self.discard_object(&self.layer_path(digest));
+        Ok(())
     }
 
-    fn layer_path(&self, digest: &LayerDigest) -> PathBuf {
+    pub(crate) fn layer_path(&self, digest: &LayerDigest) -> PathBuf {
         self.root().join("layers").join(digest.hex())
+    }
+
+    pub(crate) fn unpacked_path(&self, digest: &LayerDigest) -> PathBuf {
+        self.layer_path(digest).join("fs")
     }
 }
 
-fn decode_manifest(bytes: &[u8], fact: &LayerFact) -> Option<Manifest> {
-    (blake3::hash(bytes).as_bytes() == &fact.manifest).then(|| Manifest::decode(bytes).ok())?
+/// How a failure to read a layer shows that it is damaged.
+///
+/// # Errors
+/// If it shows nothing: what cannot be read may be whole.
+pub(crate) fn damage(
+    root: &OwnedFd,
+    directory: &Path,
+    manifest: &Manifest,
+    error: ArchiveError,
+) -> Result<String, StoreError> {
+    if let ArchiveError::Read { path, source } = error {
+        let differs = manifest.get(&path).is_some_and(|entry| matches!(difference(root, entry), Ok(Some(_))));
+        if !is_absence(&source) && !differs {
+            return Err(FsError::new(&directory.join(path.to_os_path()), "read", source).into());
+        }
+        return Ok(ArchiveError::Read { path, source }.to_string());
+    }
+    Ok(error.to_string())
+}
+
+fn is_directory(path: &Path) -> Result<bool, FsError> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if is_absence(&error) => Ok(false),
+        result => result.map(|found| found.is_dir()).map_err(|error| FsError::new(path, "read", error)),
+    }
+}
+
+/// What tells a directory from another one of the same name.
+pub(crate) fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let found = std::fs::symlink_metadata(path)?;
+    if found.is_dir() { Ok((found.dev(), found.ino())) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
 /// The digest and length of the canonical tar of a directory that must match `manifest`.
-fn digest_directory(directory: &Path, manifest: &Manifest) -> Result<(LayerDigest, u64), StoreError> {
+pub(crate) fn digest_directory(directory: &Path, manifest: &Manifest) -> Result<(LayerDigest, u64), StoreError> {
     let path = || directory.to_owned();
     manifest.check().map_err(|source| StoreError::Manifest { path: path(), source })?;
     let root = open_root(directory).map_err(|error| StoreError::io(directory, "open", error))?;
     digest_matching(&root, manifest).map_err(|source| StoreError::Mismatch { path: path(), source })
 }
 
-fn digest_matching(root: &OwnedFd, manifest: &Manifest) -> Result<(LayerDigest, u64), ArchiveError> {
+pub(crate) fn digest_matching(root: &OwnedFd, manifest: &Manifest) -> Result<(LayerDigest, u64), ArchiveError> {
     check_metadata(root, manifest)?;
     let expected = archive_size(manifest)?;
     let ((), digest, size) = hash_through(&mut io::sink(), expected, |out| archive(root, manifest, out))?;

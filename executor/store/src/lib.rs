@@ -2,30 +2,41 @@
 //! manifest, a canonical tar.
 //!
 //! ```text
-//! STORE/
-//!   version                 number of this layout; a newer one is refused
+//! STORE/                    0700, owned by its only user
+//!   version                 number of this layout; another one is refused
+//!   ids                     the map of ids the owners in layers are numbers of; another one is refused
 //!   lock                    held with flock for the moment in which an object becomes visible or is dropped
-//!   layers/HEX/fs/          the layer unpacked: an overlay lower directory, whiteouts are char devices 0:0
-//!   layers/HEX/manifest     its entries (`Manifest::encode`)
+//!   layers/HEX/fs/          the bytes of a layer, unpacked: an overlay lower directory, whiteouts are char devices 0:0
+//!   layers/HEX/seal         what the entries looked like to the kernel when they were published
+//!   manifests/HEX           the entries of a layer (`Manifest::encode`), by SHA-256
 //!   blobs/HEX               small things named by SHA-256: image configurations, manifests, packages
-//!   views/HEX/              declared files as an immutable directory
-//!   records/KIND/HEX        small checked facts: results by key, and one per layer, blob and view (see below)
+//!   records/KIND/HEX        small checked facts: results by key, stacks, and one per layer and blob (see below)
 //!   settled/HEX             per boot: up to which moment everything is known to be on the disk
 //!   logs/HEX                output of steps, by content key
 //!   index/                  caches of other crates
+//!   leases/NAME             what a running build counts on: digests, in a file held with flock
+//!   turns/HEX               held with flock while the result of that content key is made
 //!   work/NAME/              private directories of running processes, leased by flock on the directory itself
-//!   trash/NAME/             being deleted
+//!   trash/NAME              being deleted
 //! ```
 //!
-//! A layer is held once, unpacked. Its canonical tar is made from manifest and files whenever somebody wants the bytes,
-//! and checked against the digest while it streams.
+//! **A layer is facts and bytes.** The facts (size, manifest, origin) are a record and a file and may be known without the
+//! bytes, which are on this disk or [`Elsewhere`]; [`Store::ensure`] brings and leases them. Bytes are held once, unpacked.
+//! The canonical tar is made from manifest and files whenever somebody wants it, and checked against the digest while it
+//! streams.
 //!
-//! **An object exists if its record does.** A layer, blob or view is complete before rename(2) gives it its name, and
-//! its record is written after that; both happen under `lock`, so of two publishers of the same object one wins and the
-//! other discards its copy. Whatever is found without a record is rubbish that the next publisher replaces. A process
-//! killed at any instruction therefore leaves either the object or nothing, and `work/NAME` of a dead process, whose
-//! flock the kernel has released, is swept by the next open. A full disk is [`sinter_graph::FsError`]; nothing is
-//! published then.
+//! **An object exists if its record does.** A layer or blob is complete before rename(2) gives it its name, and its record
+//! is written after that; both happen under `lock`, so of two publishers of the same object one wins and the other
+//! discards its copy. Whatever is found without a record is rubbish that the next publisher replaces. A process killed at
+//! any instruction therefore leaves either the object or nothing, and `work/NAME` of a dead process, whose flock the kernel
+//! has released, is swept by the next open. A full disk is [`sinter_graph::FsError`]; nothing is published then.
+//!
+//! **What is mounted is what was captured**: [`Lease::examine`] holds it against the seal, and the contents against the
+//! digest if the seal is broken. Damage drops the layer and every record that counts on it. An error that is no damage
+//! drops nothing and is never taken for absence.
+//!
+//! **Nothing is deleted that is leased**: who deletes moves the object to `trash` first and then reads all leases; bytes
+//! that somebody may have mounted stay there until that build has ended.
 //!
 //! **Power loss** is why no file is synced one by one. A record carries the boot it was written in and the moment, taken
 //! when all bytes it vouches for had been written. [`Store::settle`] calls syncfs once and then notes that moment for
@@ -39,27 +50,47 @@ mod archive;
 mod blob;
 mod boot;
 mod capture;
+mod damage;
+mod elsewhere;
+mod ensure;
 mod error;
 mod export;
+mod facts;
+mod import;
 mod layer;
+mod layout;
+mod leases;
+mod manifests;
 mod materialise;
+mod moment;
+mod named_lock;
 mod pipeline;
 mod record;
 mod remove;
 mod seal;
+mod settle;
+mod small_file;
 mod store;
 mod trash;
 mod tree_io;
-mod view;
+mod turns;
+mod unarchive;
 mod workspace;
 
 pub use archive::{ArchiveError, archive_size, write_archive};
 pub use boot::Boot;
 pub use capture::{Below, BelowEntry, CaptureError, CapturePolicy, Given, NothingBelow, capture};
+pub use elsewhere::Elsewhere;
+pub use ensure::Lease;
 pub use error::StoreError;
 pub use export::{ExportError, Exported, export_tree};
+pub use facts::{LayerFacts, Origin};
 pub use materialise::{ViewError, write_view};
+pub use named_lock::{Wait, WaitFor, WaitListener};
 pub use record::RecordKind;
 pub use remove::remove_tree;
+pub use settle::Settling;
 pub use store::{Options, Store};
+pub use tree_io::dress_root;
+pub use turns::Turn;
 pub use workspace::Workspace;

@@ -203,7 +203,7 @@ impl<'a> Maker<'a> {
 
     /// Owner before mode, because a change of owner clears setuid; and before attributes, because it clears
     /// capabilities; the time last.
-    fn set_metadata(&self, file: impl AsFd, entry: &Entry) -> Result<(), ViewError> {
+    pub(crate) fn set_metadata(&self, file: impl AsFd, entry: &Entry) -> Result<(), ViewError> {
         let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
         self.permitted(fchown(&file, Some(uid), Some(gid))).map_err(|e| self.error(entry, "set the owner", e))?;
         fchmod(&file, Mode::from_raw_mode(entry.mode)).map_err(|e| self.error(entry, "set the mode", e))?;

@@ -2,58 +2,59 @@
 //!
 //! Format: `sinter-record` and a version byte, the boot (16 bytes), the moment (u64, little-endian), the length of the
 //! namespace (u8) and the namespace, the key (64 hexadecimal digits), the payload, and BLAKE3 of all that. A torn,
-//! truncated, misplaced or foreign file is no record; it is never an error.
+//! truncated, misplaced or foreign file is no record; it is never an error. A file that cannot be read is an error and
+//! never taken for one that is not there.
 
 use std::path::{Path, PathBuf};
 
-use crate::boot::{Boot, Moment, Settled};
+use crate::boot::{Boot, Settled};
 use crate::error::StoreError;
+use crate::moment::Moment;
+use crate::small_file::read_small;
 use crate::store::Store;
 
-const MAGIC: &[u8; 14] = b"sinter-record\x01";
+const MAGIC: &[u8; 14] = b"sinter-record\x02";
 const KEY_LENGTH: usize = 64;
 const CHECKSUM_LENGTH: usize = 32;
 
-/// What a record is about. The key is 64 lower-case hexadecimal digits of the caller's choice.
+/// What a record is about. The key is 64 lower-case hexadecimal digits of the caller's choice. Payloads name objects and
+/// other records by the plain 32 bytes of their digests and keys, so that what counts on a damaged object can be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RecordKind {
     /// Result of a derivation, by definition key.
     Definition,
-    /// Result of a step, by content key.
+    /// Result of a step or placement, by content key.
     Content,
-    /// An assembled image.
-    Image,
-    /// A layer made from packages.
-    Unpack,
-    /// A merge and its fix-up layer.
-    Merge,
+    /// A list of layers, by its digest.
+    Stack,
 }
 
 impl RecordKind {
-    const fn namespace(self) -> &'static str {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Definition, Self::Content, Self::Stack];
+
+    pub(crate) const fn namespace(self) -> &'static str {
         match self {
             Self::Definition => "definition",
             Self::Content => "content",
-            Self::Image => "image",
-            Self::Unpack => "unpack",
-            Self::Merge => "merge",
+            Self::Stack => "stack",
         }
     }
 }
 
 /// Every directory below `records/`: those of [`RecordKind`] and the store's own.
-pub(crate) const NAMESPACES: [&str; 9] =
-    ["definition", "content", "image", "unpack", "merge", LAYER, BLOB, VIEW, EXPORT];
+pub(crate) const NAMESPACES: [&str; 6] = ["definition", "content", "stack", LAYER, BLOB, EXPORT];
 
 pub(crate) const LAYER: &str = "layer";
 pub(crate) const BLOB: &str = "blob";
-pub(crate) const VIEW: &str = "view";
 pub(crate) const EXPORT: &str = "export";
 
 impl Store {
     /// The payload of a record; `None` if there is none that can be trusted.
-    #[must_use]
-    pub fn record(&self, kind: RecordKind, key: &str) -> Option<Vec<u8>> {
+    ///
+    /// # Errors
+    /// If there may be one and it cannot be read, or if `key` is not 64 lower-case hexadecimal digits.
+    pub fn record(&self, kind: RecordKind, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.fact(kind.namespace(), key)
     }
 
@@ -65,9 +66,10 @@ impl Store {
         self.put_fact(kind.namespace(), key, payload)
     }
 
-    pub(crate) fn fact(&self, namespace: &str, key: &str) -> Option<Vec<u8>> {
-        let path = self.fact_path(namespace, key).ok()?;
-        decode(&std::fs::read(path).ok()?, namespace, key, self.settled())
+    pub(crate) fn fact(&self, namespace: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.fact_path(namespace, key)?;
+        let bytes = read_small(&path)?;
+        Ok(bytes.and_then(|bytes| decode(&bytes, namespace, key, self.settled())))
     }
 
     pub(crate) fn put_fact(&self, namespace: &str, key: &str, payload: &[u8]) -> Result<(), StoreError> {
@@ -79,12 +81,16 @@ impl Store {
     pub(crate) fn drop_fact(&self, namespace: &str, key: &str) -> Result<(), StoreError> {
         let path = self.fact_path(namespace, key)?;
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(&path, "remove", error)),
-            _ => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            // Something else stands in its place.
+            Err(_) if path.is_dir() => {
+                self.trash().discard(&path).map_err(|error| StoreError::io(&path, "remove", error))
+            }
+            result => result.map_err(|error| StoreError::io(&path, "remove", error)),
         }
     }
 
-    fn fact_path(&self, namespace: &str, key: &str) -> Result<PathBuf, StoreError> {
+    pub(crate) fn fact_path(&self, namespace: &str, key: &str) -> Result<PathBuf, StoreError> {
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         if key.len() != KEY_LENGTH || !key.bytes().all(is_digit) {
             return Err(StoreError::InvalidKey { key: key.to_owned() });
@@ -161,7 +167,7 @@ mod tests {
     #[test]
     fn misplaced_records_are_foreign() {
         let other = KEY.replace('0', "1");
-        assert_eq!(decode(&sample(), "image", KEY, &settled()), None);
+        assert_eq!(decode(&sample(), "stack", KEY, &settled()), None);
         assert_eq!(decode(&sample(), "content", &other, &settled()), None);
     }
 
@@ -171,7 +177,42 @@ mod tests {
         let store = Store::open(&directory.path().join("store")).expect("a store");
         for key in ["", "../x", &KEY[1..], &KEY.to_uppercase(), &format!("{}/", &KEY[1..])] {
             assert!(store.put_record(RecordKind::Content, key, b"x").is_err(), "{key}");
-            assert_eq!(store.record(RecordKind::Content, key), None, "{key}");
+            assert!(store.record(RecordKind::Content, key).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn unreadable_records_are_no_absent_ones() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&directory.path().join("store")).expect("a store");
+        store.put_record(RecordKind::Content, KEY, b"x").expect("a record");
+        let records = store.root().join("records/content");
+        let away = records.with_extension("away");
+        std::fs::rename(&records, &away).expect("a rename");
+        assert_eq!(store.record(RecordKind::Content, KEY).expect("gone"), None);
+        std::os::unix::fs::symlink("content", &records).expect("a loop");
+        store.record(RecordKind::Content, KEY).expect_err("a loop says nothing about the record");
+    }
+
+    #[test]
+    fn what_replaced_a_record_is_replaced_by_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&directory.path().join("store")).expect("a store");
+        let path = store.fact_path("content", KEY).expect("a path");
+        let kinds: [fn(&Path); 3] = [
+            |path| std::fs::create_dir_all(path.join("below")).expect("a directory"),
+            |path| std::os::unix::fs::symlink("/etc/hostname", path).expect("a link"),
+            |path| {
+                rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+                    .expect("a pipe");
+            },
+        ];
+        for kind in kinds {
+            kind(&path);
+            assert_eq!(store.record(RecordKind::Content, KEY).expect("no record"), None);
+            store.put_record(RecordKind::Content, KEY, b"x").expect("a record");
+            assert_eq!(store.record(RecordKind::Content, KEY).expect("a record"), Some(b"x".to_vec()));
+            store.drop_fact("content", KEY).expect("gone");
         }
     }
 }

@@ -11,7 +11,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use crate::workspace::unique_name;
+use crate::moment::unique_name;
 
 /// Deletes `path` and all below it. A `path` that is not there is fine, and so is somebody else deleting it meanwhile.
 ///

@@ -46,11 +46,6 @@ impl Stamp {
 pub(crate) struct Seal(Vec<Stamp>);
 
 impl Seal {
-    /// Takes stamps in the order of a manifest's entries.
-    pub(crate) const fn new(stamps: Vec<Stamp>) -> Self {
-        Self(stamps)
-    }
-
     /// Looks at every entry of the directory now.
     ///
     /// # Errors
@@ -58,19 +53,6 @@ impl Seal {
     pub(crate) fn take(root: &OwnedFd, manifest: &Manifest) -> io::Result<Self> {
         let stamp = |entry: &sinter_graph::tree::Entry| Ok(Stamp::of(&stat(root, &entry.path)?));
         manifest.entries().iter().map(stamp).collect::<io::Result<_>>().map(Self)
-    }
-
-    /// Looks at the root again, whose own rename changed it.
-    ///
-    /// # Errors
-    /// If it cannot be looked at.
-    pub(crate) fn restamp_root(&mut self, root: &OwnedFd, manifest: &Manifest) -> io::Result<()> {
-        if let (Some(first), Some(stamp)) = (manifest.entries().first(), self.0.first_mut())
-            && first.path.is_root()
-        {
-            *stamp = Stamp::of(&stat(root, &TreePath::root())?);
-        }
-        Ok(())
     }
 
     /// The first entry that is not what was sealed; `None` if all are.

@@ -1,46 +1,55 @@
-//! The store itself: opening, layout, atomic files, the publication lock, settling.
+//! The store itself: opening, workspaces, atomic files, publishing and withdrawing.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with, syncfs};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use sinter_graph::digest::{ContentKey, LayerDigest};
-use sinter_graph::tree::Manifest;
 
-use crate::boot::{Boot, Moment, Settled, encode_note};
+use crate::boot::{Boot, Settled};
+use crate::elsewhere::Elsewhere;
 use crate::error::StoreError;
-use crate::record::NAMESPACES;
+use crate::layout::prepare;
+use crate::leases::Leases;
+use crate::manifests::Manifests;
+use crate::moment::unique_name;
+use crate::named_lock::{NamedLock, WaitFor, WaitListener};
 use crate::trash::Trash;
-use crate::workspace::{Workspace, empty_trash, sweep, unique_name};
+use crate::workspace::{Workspace, sweep};
 
-/// Number of the layout drawn in the head of this crate.
-const LAYOUT: u64 = 1;
-
-const DIRECTORIES: [&str; 9] = ["layers", "blobs", "views", "records", "settled", "logs", "index", "work", "trash"];
-
-/// How to open a store. [`Options::default`] is right for everyone but tests.
-#[derive(Debug, Clone, Copy)]
+/// How to open a store. [`Options::default`] is right for everyone but the executor and tests.
+#[derive(Clone)]
 pub struct Options {
     /// The boot the process believes to live in.
     pub boot: Boot,
+    /// Where bytes of layers may be that are not on this disk.
+    pub elsewhere: Option<Arc<dyn Elsewhere>>,
+    /// Is told when another process makes this one wait.
+    pub on_wait: Option<WaitListener>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { boot: Boot::current() }
+        Self { boot: Boot::current(), elsewhere: None, on_wait: None }
     }
 }
 
 /// The content-addressed store of this machine. Cheap to clone; may be used by any number of threads and processes at
-/// once.
-#[derive(Debug, Clone)]
+/// once. What it leases stays leased until the last clone is dropped.
+#[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Store").field(&self.root()).finish()
+    }
 }
 
 /// A place in the store and the record that vouches for what is there.
@@ -50,14 +59,17 @@ pub(crate) struct Object<'a> {
     pub(crate) key: &'a str,
 }
 
-#[derive(Debug)]
 struct Inner {
     root: PathBuf,
+    options: Options,
     settled: Settled,
     written: AtomicBool,
     trash: Arc<Trash>,
+    leases: Arc<Leases>,
     scratch: OnceLock<Workspace>,
-    manifests: Mutex<HashMap<LayerDigest, Arc<Manifest>>>,
+    manifests: Manifests,
+    /// Layers that were held against their seals by this build.
+    examined: Mutex<HashSet<LayerDigest>>,
 }
 
 impl Store {
@@ -65,29 +77,32 @@ impl Store {
     /// something to delete, a thread does it. So enter a user namespace before, not after.
     ///
     /// # Errors
-    /// If `root` holds a newer layout or something that is no store, or cannot be created or read.
+    /// If `root` is another user's, holds another layout or something that is no store, or cannot be created or read.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         Self::open_with(root, Options::default())
     }
 
-    /// As [`Store::open`], with the boot the caller names.
+    /// As [`Store::open`], with options.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub fn open_with(root: &Path, options: Options) -> Result<Self, StoreError> {
         let root = std::path::absolute(root).map_err(|error| StoreError::io(root, "resolve", error))?;
         prepare(&root)?;
-        sweep_in_background(&root)?;
-        let settled = Settled::new(root.join("settled"), options.boot);
         let inner = Inner {
             trash: Arc::new(Trash::new(root.join("trash"))),
+            leases: Arc::new(Leases::new(root.join("leases"))),
+            settled: Settled::new(root.join("settled"), options.boot),
+            options,
             root,
-            settled,
             written: AtomicBool::new(false),
             scratch: OnceLock::new(),
-            manifests: Mutex::default(),
+            manifests: Manifests::default(),
+            examined: Mutex::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let store = Self { inner: Arc::new(inner) };
+        store.sweep_in_background()?;
+        Ok(store)
     }
 
     /// The directory the store lives in; absolute.
@@ -110,15 +125,7 @@ impl Store {
         Workspace::create(&self.root().join("work"), self.trash())
     }
 
-    /// Keeps the output of a step under its content key; an older output is replaced.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn put_log(&self, key: &ContentKey, output: &[u8]) -> Result<(), StoreError> {
-        self.replace_file(&self.log_path(key), output)
-    }
-
-    /// Keeps a file of a workspace as the output of a step; the file is moved away.
+    /// Keeps a file of a workspace as the output of a step; the file is moved away, an older output is replaced.
     ///
     /// # Errors
     /// If it cannot be moved.
@@ -138,41 +145,36 @@ impl Store {
         self.root().join("logs").join(key.hex())
     }
 
-    /// Makes everything that was written so far survive a power loss: one syncfs of the store's file system, then the
-    /// note that says so. Does nothing if this value and its clones wrote nothing since the last time. A power loss
-    /// before the kernel has written the note, seconds later, costs results, never their truth.
-    ///
-    /// # Errors
-    /// If the file system cannot be synced or the note not be written.
-    pub fn settle(&self) -> Result<(), StoreError> {
-        if !self.inner.written.swap(false, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let result = self.sync_and_note();
-        if result.is_err() {
-            self.note_write();
-        }
-        result
-    }
-
-    fn sync_and_note(&self) -> Result<(), StoreError> {
-        let root = self.root();
-        let moment = Moment::now();
-        let directory = File::open(root).map_err(|error| StoreError::io(root, "open", error))?;
-        syncfs(&directory).map_err(|error| StoreError::io(root, "sync", error))?;
-        self.write_and_rename(&self.inner.settled.path(), &encode_note(moment))
-    }
-
     pub(crate) fn settled(&self) -> &Settled {
         &self.inner.settled
     }
 
-    pub(crate) fn manifests(&self) -> std::sync::MutexGuard<'_, HashMap<LayerDigest, Arc<Manifest>>> {
-        self.inner.manifests.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn written(&self) -> &AtomicBool {
+        &self.inner.written
+    }
+
+    pub(crate) fn manifests(&self) -> &Manifests {
+        &self.inner.manifests
+    }
+
+    pub(crate) fn examined(&self) -> MutexGuard<'_, HashSet<LayerDigest>> {
+        self.inner.examined.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.inner.leases
+    }
+
+    pub(crate) fn elsewhere(&self) -> Option<&dyn Elsewhere> {
+        self.inner.options.elsewhere.as_deref()
+    }
+
+    pub(crate) fn wait_listener(&self) -> Option<&WaitListener> {
+        self.inner.options.on_wait.as_ref()
     }
 
     pub(crate) fn note_write(&self) {
-        self.inner.written.store(true, Ordering::Release);
+        self.inner.written.store(true, std::sync::atomic::Ordering::Release);
     }
 
     pub(crate) fn trash(&self) -> &Arc<Trash> {
@@ -185,13 +187,24 @@ impl Store {
         self.write_and_rename(path, bytes)
     }
 
-    fn write_and_rename(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn write_and_rename(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let beside = self.scratch_path()?;
-        let result = write_new(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+        let result = write_new(&beside, bytes).and_then(|()| self.put_in_place(&beside, path));
         result.map_err(|error| {
             let _ = std::fs::remove_file(&beside);
             StoreError::io(path, "write", error)
         })
+    }
+
+    /// Renames a file over another one, or over whatever else stands there.
+    fn put_in_place(&self, file: &Path, path: &Path) -> io::Result<()> {
+        match std::fs::rename(file, path) {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                self.trash().discard(path)?;
+                std::fs::rename(file, path)
+            }
+            result => result,
+        }
     }
 
     /// A fresh name in this process's own workspace.
@@ -209,12 +222,12 @@ impl Store {
         &self,
         made: &Path,
         object: &Object<'_>,
-        is_there: impl FnOnce() -> bool,
+        is_there: impl FnOnce() -> Result<bool, StoreError>,
         payload: &[u8],
     ) -> Result<(), StoreError> {
         self.note_write();
         let lock = self.lock()?;
-        if is_there() {
+        if is_there()? {
             drop(lock);
             // A copy that cannot be deleted now is swept with its workspace.
             let _ = self.trash().discard(made);
@@ -230,31 +243,44 @@ impl Store {
         self.put_fact(object.namespace, object.key, payload)
     }
 
+    /// What stands in the place of an object without being one may still be mounted by somebody.
     fn displace(&self, made: &Path, object: &Path) -> Result<(), StoreError> {
-        let old = self.scratch_path()?;
-        rename(object, &old)?;
-        rename(made, object)?;
-        let _ = self.trash().discard(&old);
-        Ok(())
+        self.discard_object(object).map_err(|error| StoreError::io(object, "publish", error))?;
+        rename(made, object)
     }
 
-    /// Forgets an object: its record first, then its bytes.
-    pub(crate) fn withdraw(&self, object: &Object<'_>) -> Result<(), StoreError> {
-        let _lock = self.lock()?;
-        self.drop_fact(object.namespace, object.key)?;
-        let _ = self.trash().discard(&object.path);
-        Ok(())
+    /// Moves the bytes of an object to the trash, where they stay while somebody leases it.
+    pub(crate) fn discard_object(&self, path: &Path) -> io::Result<()> {
+        let hex = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        match format!("sha256:{hex}").parse::<LayerDigest>() {
+            Ok(digest) => self.trash().discard_object(path, digest.as_bytes(), self.leases()),
+            Err(_) => self.trash().discard(path),
+        }
     }
 
-    fn lock(&self) -> Result<File, StoreError> {
-        let path = self.root().join("lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&path);
-        let lock = lock.map_err(|error| StoreError::io(&path, "open", error))?;
-        loop {
-            match flock(&lock, FlockOperation::LockExclusive) {
-                Err(Errno::INTR) => {}
-                result => return result.map(|()| lock).map_err(|error| StoreError::io(&path, "lock", error)),
-            }
+    pub(crate) fn lock(&self) -> Result<NamedLock, StoreError> {
+        Ok(NamedLock::acquire(&self.root().join("lock"), WaitFor::Store, self.wait_listener())?)
+    }
+
+    fn sweep_in_background(&self) -> Result<(), StoreError> {
+        let (work, trash) = (self.root().join("work"), self.root().join("trash"));
+        sweep(&work, &trash).map_err(|error| StoreError::io(&work, "read", error))?;
+        self.leases().sweep();
+        let left = std::fs::read_dir(&trash).map_err(|error| StoreError::io(&trash, "read", error))?;
+        if left.count() > 0 {
+            let (trash, leases) = (self.inner.trash.clone(), self.inner.leases.clone());
+            // Without a thread the trash simply waits for the next open.
+            let _ = std::thread::Builder::new().name("store-sweep".to_owned()).spawn(move || trash.sweep(&leases));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let had = self.leases.end();
+        if had {
+            self.trash.sweep(&self.leases);
         }
     }
 }
@@ -265,68 +291,6 @@ fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::create_new(path)?.write_all(bytes)
-}
-
-fn sweep_in_background(root: &Path) -> Result<(), StoreError> {
-    let (work, trash) = (root.join("work"), root.join("trash"));
-    if sweep(&work, &trash).map_err(|error| StoreError::io(&work, "read", error))? {
-        // Without a thread the trash simply waits for the next open.
-        let _ = std::thread::Builder::new().name("store-sweep".to_owned()).spawn(move || empty_trash(&trash));
-    }
-    Ok(())
-}
-
-/// Checks the version of an existing store, or makes a new one. The version is written first: a directory that holds
-/// anything but has no version is not ours.
-fn prepare(root: &Path) -> Result<(), StoreError> {
-    std::fs::create_dir_all(root).map_err(|error| StoreError::io(root, "create", error))?;
-    let version = root.join("version");
-    if read_version(root, &version)?.is_none() {
-        create_version(root, &version)?;
-    }
-    let below = NAMESPACES.map(|name| Path::new("records").join(name));
-    for directory in DIRECTORIES.map(PathBuf::from).into_iter().chain(below) {
-        create_directory(&root.join(directory))?;
-    }
-    Ok(())
-}
-
-fn create_directory(path: &Path) -> Result<(), StoreError> {
-    match std::fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(StoreError::io(path, "create", error)),
-        _ => Ok(()),
-    }
-}
-
-const VERSION_DRAFT: &str = ".version-";
-
-fn create_version(root: &Path, version: &Path) -> Result<(), StoreError> {
-    let entries = std::fs::read_dir(root).map_err(|error| StoreError::io(root, "read", error))?;
-    let foreign = entries.flatten().any(|e| !e.file_name().to_string_lossy().starts_with(VERSION_DRAFT));
-    // Another process may have made the store since we looked.
-    if foreign && read_version(root, version)?.is_none() {
-        return Err(StoreError::NotAStore { path: root.to_owned() });
-    }
-    let draft = root.join(format!("{VERSION_DRAFT}{}", unique_name()));
-    // The one file that is synced: without it the whole store would be foreign after a power loss.
-    let written = File::create_new(&draft).and_then(|mut file| {
-        file.write_all(format!("{LAYOUT}\n").as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&draft, version)
-    });
-    written.map_err(|error| StoreError::io(version, "write", error))
-}
-
-fn read_version(root: &Path, version: &Path) -> Result<Option<u64>, StoreError> {
-    let text = match std::fs::read_to_string(version) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        result => result.map_err(|error| StoreError::io(version, "read", error))?,
-    };
-    match text.trim_end().parse::<u64>() {
-        Ok(found) if found <= LAYOUT => Ok(Some(found)),
-        Ok(found) => Err(StoreError::NewerLayout { path: root.to_owned(), found, known: LAYOUT }),
-        Err(_) => Err(StoreError::NotAStore { path: root.to_owned() }),
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,11 @@ use std::path::Path;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, major, minor, openat, readlinkat, statat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown,
+    fremovexattr, fsetxattr, futimens, major, minor, openat, readlinkat, statat,
 };
+use rustix::io::Errno;
+use sinter_graph::FsError;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind};
 
@@ -75,4 +78,30 @@ fn same_kind(root: &OwnedFd, entry: &Entry, stat: &Stat) -> io::Result<bool> {
 pub(crate) fn whole_seconds(seconds: i64) -> Timestamps {
     let moment = Timespec { tv_sec: seconds, tv_nsec: 0 };
     Timestamps { last_access: moment, last_modification: moment }
+}
+
+/// Gives the empty directory that a script will write into the metadata of the tree's root: what the caller's umask, or the
+/// store's directory by setgid or a default access list, handed down must not be seen.
+///
+/// # Errors
+/// If the operating system refuses.
+pub fn dress_root(upper: &Path, root: Option<&Entry>) -> Result<(), FsError> {
+    let plain = Entry::directory(TreePath::root());
+    let entry = root.unwrap_or(&plain);
+    let dress = || -> io::Result<()> {
+        let directory = open_root(upper)?;
+        for name in ["system.posix_acl_access", "system.posix_acl_default"] {
+            match fremovexattr(&directory, name) {
+                Err(Errno::NODATA | Errno::NOTSUP) => {}
+                result => result?,
+            }
+        }
+        fchown(&directory, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))?;
+        fchmod(&directory, Mode::from_raw_mode(entry.mode))?;
+        for (name, value) in &entry.xattrs {
+            fsetxattr(&directory, &name[..], value, XattrFlags::empty())?;
+        }
+        Ok(futimens(&directory, &whole_seconds(entry.mtime))?)
+    };
+    dress().map_err(|error| FsError::new(upper, "prepare", error))
 }

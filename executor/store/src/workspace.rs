@@ -7,13 +7,12 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
 
-use crate::boot::Moment;
 use crate::error::StoreError;
-use crate::remove::remove_tree;
+use crate::moment::unique_name;
 use crate::trash::Trash;
 
 /// A private directory in the store, on the same file system as everything else there, so that what was made in it can
@@ -54,44 +53,36 @@ impl Drop for Workspace {
     }
 }
 
-/// Moves the directories of dead processes to the trash, and says whether there is trash to delete.
-pub(crate) fn sweep(work: &Path, trash: &Path) -> io::Result<bool> {
+/// Moves the directories of dead processes to the trash.
+///
+/// # Errors
+/// If the directory cannot be listed.
+pub(crate) fn sweep(work: &Path, trash: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(work)?.flatten() {
         if let Ok(Some(_lease)) = lease(&entry.path()) {
             let _ = std::fs::rename(entry.path(), trash.join(unique_name()));
         }
     }
-    Ok(std::fs::read_dir(trash)?.next().is_some())
-}
-
-/// Deletes all that is in the trash. What cannot be deleted stays for the next time.
-pub(crate) fn empty_trash(trash: &Path) {
-    for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {
-        let _ = remove_tree(&entry.path());
-    }
+    Ok(())
 }
 
 /// The lock on a directory; `None` if another process holds it or has moved the directory away.
 fn lease(path: &Path) -> io::Result<Option<File>> {
-    let directory = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        result => result?,
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let directory: File = match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        // A link or a socket is nobody's workspace.
+        Err(Errno::LOOP | Errno::NXIO) => return Ok(None),
+        result => result?.into(),
     };
     match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+        Err(Errno::WOULDBLOCK) => return Ok(None),
         result => result?,
     }
     let locked = directory.metadata()?;
     let named = std::fs::symlink_metadata(path).ok();
     let same = named.is_some_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino()));
     Ok(same.then_some(directory))
-}
-
-/// A name nobody else uses at this moment: process, time, counter.
-pub(crate) fn unique_name() -> String {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    format!("{:x}-{:x}-{count:x}", std::process::id(), Moment::now().0)
 }
 
 #[cfg(test)]
@@ -111,10 +102,9 @@ mod tests {
         let (_root, work, trash) = directories();
         let alive = Workspace::create(&work, &Arc::new(Trash::new(trash.clone()))).expect("a workspace");
         std::fs::create_dir(work.join("dead")).expect("a directory");
-        assert!(sweep(&work, &trash).expect("a sweep"));
-        assert!(alive.path().exists() && !work.join("dead").exists());
-        empty_trash(&trash);
-        assert!(!sweep(&work, &trash).expect("a sweep"));
+        std::fs::write(work.join("file"), "").expect("a file");
+        sweep(&work, &trash).expect("a sweep");
+        assert!(alive.path().exists() && !work.join("dead").exists() && !work.join("file").exists());
     }
 
     #[test]

@@ -296,7 +296,7 @@ fn normal_layers_are_their_own_capture() {
         let first = scene.capture(&CapturePolicy::ALL).expect(name);
         assert_eq!(scene.capture(&CapturePolicy::ALL).expect(name), first, "{name}");
         let store = Store::open(&scene.place("store")).expect("a store");
-        let digest = store.publish_layer(&scene.place("upper"), first).expect(name);
+        let digest = store.publish_layer(&scene.place("upper"), first, sinter_store::Origin::Captured).expect(name);
         store.write_layer(&digest, &mut std::io::sink()).expect(name);
     }
 }

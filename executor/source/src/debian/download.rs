@@ -18,8 +18,12 @@ use crate::fetch::{Expected, FetchError};
 const PARALLEL: usize = 8;
 
 pub(super) fn fetch(debian: &Debian<'_>, packages: &[&PinnedPackage]) -> Result<(), DebianError> {
-    let mut missing: Vec<&PinnedPackage> =
-        packages.iter().copied().filter(|package| debian.store.blob(&package.sha256).is_none()).collect();
+    let mut missing: Vec<&PinnedPackage> = Vec::new();
+    for package in packages {
+        if !debian.store.has_blob(&package.sha256)? {
+            missing.push(package);
+        }
+    }
     missing.sort_by_key(|package| (std::cmp::Reverse(package.size), &package.name));
     missing.dedup_by_key(|package| package.sha256);
     if missing.is_empty() {
@@ -86,7 +90,7 @@ impl<'d, 'p> Downloads<'d, 'p> {
     fn download(&self, package: &PinnedPackage) -> Result<(), DebianError> {
         let part = self.parts.join(package.sha256.hex());
         let _lease = lease(&part.with_extension("lock"))?;
-        if self.debian.store.blob(&package.sha256).is_some() {
+        if self.debian.store.has_blob(&package.sha256)? {
             // Another process brought it while this one waited.
             self.advance(package, i64::try_from(package.size).unwrap_or(i64::MAX));
             return Ok(());

@@ -18,6 +18,7 @@ use sinter_graph::digest::ContentHash;
 use sinter_graph::lock::PinnedPackage;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::Manifest;
+use sinter_store::StoreError;
 
 use super::control::Control;
 use super::database::{self, DatabaseFile, SYSTEM_DIRECTORIES, Unpacked};
@@ -94,9 +95,13 @@ fn read_all(debian: &Debian<'_>, pins: &[&PinnedPackage], staging: &Path) -> Res
 }
 
 fn read_one(debian: &Debian<'_>, pin: &PinnedPackage, staging: &Path) -> Result<ReadPackage, DebianError> {
-    let missing = || DebianError::Offline { missing: vec![format!("{} {}", pin.name, pin.version)] };
-    let file = debian.store.blob(&pin.sha256).ok_or_else(missing)?;
-    read::read_package(&file, pin, staging)
+    let deb = debian.store.verified_blob(&pin.sha256).map_err(|error| match error {
+        StoreError::MissingBlob { .. } => {
+            DebianError::Offline { missing: vec![format!("{} {}", pin.name, pin.version)] }
+        }
+        error => error.into(),
+    })?;
+    read::read_package(deb, pin, staging)
 }
 
 /// Decides where everything lands.

@@ -17,8 +17,10 @@ mod hash;
 mod repository;
 mod walk;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use sinter_graph::path::TreePath;
 
 pub use cache::HashCache;
@@ -134,6 +136,20 @@ impl WorkTree {
     #[must_use]
     pub fn locate(&self, relative_directory: &str, path: &TreePath) -> PathBuf {
         self.root.join(relative_directory).join(path.to_os_path())
+    }
+
+    /// Opens a file of the listing of `relative_directory` for reading, if it still is a regular file: no link is followed
+    /// at its end, and a pipe that stands there meanwhile is not waited for.
+    ///
+    /// # Errors
+    /// If it is gone, something else now, or cannot be read.
+    pub fn open(&self, relative_directory: &str, path: &TreePath) -> std::io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(self.locate(relative_directory, path), flags, Mode::empty())?);
+        if file.metadata()?.is_file() {
+            return Ok(file);
+        }
+        Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file any more"))
     }
 
     /// Links are refused because what they lead to may lie outside, or be listed twice.

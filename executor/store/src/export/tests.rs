@@ -34,7 +34,7 @@ impl Home {
             Ok(file)
         };
         crate::write_view(&place, &manifest, &content).expect("a layer");
-        self.store.publish_layer(&place, manifest).expect("a layer")
+        self.store.publish_layer(&place, manifest, crate::facts::Origin::Captured).expect("a layer")
     }
 
     fn export(&self, layers: &[LayerDigest]) -> Result<Exported, ExportError> {

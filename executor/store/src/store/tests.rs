@@ -1,9 +1,11 @@
 //! What survives which accident.
 
 use super::*;
+use crate::facts::Origin;
 use crate::record::RecordKind;
-use sinter_graph::digest::{BlobDigest, FilesDigest};
-use std::os::unix::fs::MetadataExt;
+use sinter_graph::digest::BlobDigest;
+use sinter_graph::tree::Manifest;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -21,40 +23,54 @@ impl Home {
     }
 
     fn boot(&self, number: u8) -> Store {
-        Store::open_with(&self.root(), Options { boot: Boot::from_bytes([number; 16]) }).expect("a store")
+        let options = Options { boot: Boot::from_bytes([number; 16]), ..Options::default() };
+        Store::open_with(&self.root(), options).expect("a store")
     }
 }
 
 /// Publishes one of everything.
-fn fill(store: &Store) -> (LayerDigest, BlobDigest, FilesDigest) {
+fn fill(store: &Store) -> (LayerDigest, BlobDigest) {
     let workspace = store.workspace().expect("a workspace");
-    let (layer, view) = (workspace.path().join("layer"), workspace.path().join("view"));
+    let layer = workspace.path().join("layer");
     crate::write_view(&layer, &Manifest::default(), &|_| unreachable!("no file")).expect("a layer");
-    crate::write_view(&view, &Manifest::default(), &|_| unreachable!("no file")).expect("a view");
-    let layer = store.publish_layer(&layer, Manifest::default()).expect("a layer");
+    let layer = store.publish_layer(&layer, Manifest::default(), Origin::Captured).expect("a layer");
     let blob = store.put_blob(b"blob").expect("a blob");
-    let files = FilesDigest::from_bytes([3; 32]);
-    store.publish_view(&view, files).expect("a view");
     store.put_record(RecordKind::Content, KEY, layer.as_bytes()).expect("a record");
-    (layer, blob, files)
+    (layer, blob)
 }
 
-fn presence(store: &Store, objects: &(LayerDigest, BlobDigest, FilesDigest)) -> [bool; 4] {
-    let (layer, blob, view) = objects;
-    let record = store.record(RecordKind::Content, KEY).is_some();
-    [store.has_layer(layer), store.blob(blob).is_some(), store.view(view).is_some(), record]
+fn presence(store: &Store, objects: &(LayerDigest, BlobDigest)) -> [bool; 3] {
+    let (layer, blob) = objects;
+    let record = store.record(RecordKind::Content, KEY).expect("a look").is_some();
+    [store.has_layer(layer).expect("a look"), store.has_blob(blob).expect("a look"), record]
 }
 
 #[test]
 fn kills_lose_nothing_and_power_loss_the_unsettled() {
     let home = Home::new();
     let objects = fill(&home.boot(1));
-    assert_eq!(presence(&home.boot(1), &objects), [true; 4], "the same boot");
-    assert_eq!(presence(&home.boot(2), &objects), [false; 4], "another boot, unsettled");
+    assert_eq!(presence(&home.boot(1), &objects), [true; 3], "the same boot");
+    assert_eq!(presence(&home.boot(2), &objects), [false; 3], "another boot, unsettled");
     let second = home.boot(2);
     assert_eq!(fill(&second), objects, "made again over what was left");
     second.settle().expect("settled");
-    assert_eq!(presence(&home.boot(3), &objects), [true; 4], "another boot, settled");
+    assert_eq!(presence(&home.boot(3), &objects), [true; 3], "another boot, settled");
+}
+
+#[test]
+fn long_builds_settle_meanwhile() {
+    let home = Home::new();
+    let store = home.boot(1);
+    let settling = store.settle_every(std::time::Duration::from_millis(5));
+    let objects = fill(&store);
+    for _ in 0..400 {
+        if presence(&home.boot(2), &objects) == [true; 3] {
+            drop(settling);
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("nothing was settled");
 }
 
 #[test]
@@ -64,10 +80,10 @@ fn records_written_after_settling_are_not_settled() {
     let objects = fill(&store);
     store.settle().expect("settled");
     let late = KEY.replace('0', "f");
-    store.put_record(RecordKind::Image, &late, b"late").expect("a record");
-    assert_eq!(store.record(RecordKind::Image, &late), Some(b"late".to_vec()));
+    store.put_record(RecordKind::Stack, &late, b"late").expect("a record");
+    assert_eq!(store.record(RecordKind::Stack, &late).expect("a look"), Some(b"late".to_vec()));
     let next = home.boot(2);
-    assert_eq!((presence(&next, &objects), next.record(RecordKind::Image, &late)), ([true; 4], None));
+    assert_eq!((presence(&next, &objects), next.record(RecordKind::Stack, &late).expect("a look")), ([true; 3], None));
 }
 
 #[test]
@@ -81,9 +97,13 @@ fn settling_without_writes_touches_nothing() {
 fn newer_layouts_and_foreign_directories_are_refused() {
     let home = Home::new();
     drop(home.boot(1));
-    std::fs::write(home.root().join("version"), "2\n").expect("a version");
+    std::fs::write(home.root().join("version"), "3\n").expect("a version");
     let error = Store::open(&home.root()).expect_err("a newer layout");
-    assert!(matches!(error, StoreError::NewerLayout { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerLayout { found: 3, known: 2, .. }), "{error}");
+    std::fs::write(home.root().join("version"), "1\n").expect("a version");
+    let error = Store::open(&home.root()).expect_err("an older layout");
+    assert!(matches!(error, StoreError::OlderLayout { found: 1, known: 2, .. }), "{error}");
+    assert!(error.to_string().contains("sinter cache clear --store"), "{error}");
     let foreign = home.directory.path().join("foreign");
     std::fs::create_dir(&foreign).expect("a directory");
     std::fs::write(foreign.join("thesis"), "x").expect("a file");
@@ -104,14 +124,14 @@ fn damaged_blobs_become_misses() {
     let home = Home::new();
     let store = home.boot(1);
     let digest = store.put_blob(b"blob").expect("a blob");
-    let place = store.blob(&digest).expect("a place");
+    let place = store.root().join("blobs").join(digest.hex());
     assert_eq!(store.read_blob(&digest).expect("bytes"), b"blob");
     std::fs::write(&place, b"bl0b").expect("damage");
     assert!(matches!(store.read_blob(&digest), Err(StoreError::Damaged { .. })));
     assert!(matches!(store.read_blob(&digest), Err(StoreError::MissingBlob { .. })));
     assert_eq!(store.put_blob(b"blob").expect("a blob"), digest);
     std::fs::write(&place, b"short").expect("damage");
-    assert_eq!(store.blob(&digest), None, "the length is checked at once");
+    assert!(!store.has_blob(&digest).expect("a look"), "the length is checked at once");
 }
 
 #[test]
@@ -137,11 +157,12 @@ fn logs_are_kept_by_key() {
     let store = home.boot(1);
     let key = ContentKey::from_bytes([5; 32]);
     assert_eq!(store.log(&key), None);
-    store.put_log(&key, b"first").expect("a log");
     let workspace = store.workspace().expect("a workspace");
-    std::fs::write(workspace.path().join("log"), b"second").expect("a file");
-    store.adopt_log(&key, &workspace.path().join("log")).expect("a log");
-    assert_eq!(std::fs::read(store.log(&key).expect("a place")).expect("bytes"), b"second");
+    for output in [b"first".as_slice(), b"second"] {
+        std::fs::write(workspace.path().join("log"), output).expect("a file");
+        store.adopt_log(&key, &workspace.path().join("log")).expect("a log");
+        assert_eq!(std::fs::read(store.log(&key).expect("a place")).expect("bytes"), output);
+    }
 }
 
 #[test]
@@ -149,7 +170,7 @@ fn second_publication_keeps_the_first() {
     let home = Home::new();
     let store = home.boot(1);
     let (layer, ..) = fill(&store);
-    let inode = || std::fs::metadata(store.layer_directory(&layer)).expect("metadata").ino();
+    let inode = || std::fs::metadata(store.unpacked_path(&layer)).expect("metadata").ino();
     let first = inode();
     fill(&store);
     assert_eq!(inode(), first);
@@ -174,7 +195,46 @@ fn directories_must_match_their_manifests() {
         rustix::fs::utimensat(&handle, "file", &times, rustix::fs::AtFlags::empty()).expect("a time");
         rustix::fs::chmodat(&handle, "file", rustix::fs::Mode::from_raw_mode(mode), rustix::fs::AtFlags::empty())
             .expect("a mode");
-        let error = store.publish_layer(&directory, manifest.clone()).expect_err(bytes);
+        let error = store.publish_layer(&directory, manifest.clone(), Origin::Captured).expect_err(bytes);
         assert!(matches!(error, StoreError::Mismatch { .. }), "{error}");
+    }
+}
+
+#[test]
+fn stores_are_private() {
+    let home = Home::new();
+    std::fs::create_dir(home.root()).expect("a directory of the user");
+    std::fs::set_permissions(home.root(), std::fs::Permissions::from_mode(0o2775)).expect("a mode");
+    drop(home.boot(1));
+    assert_eq!(std::fs::metadata(home.root()).expect("metadata").mode() & 0o7777, 0o700);
+}
+
+#[test]
+fn stores_of_others_are_refused() {
+    let home = Home::new();
+    drop(home.boot(1));
+    rustix::fs::chown(home.root(), Some(rustix::fs::Uid::from_raw(1234)), None).expect("another owner (needs root)");
+    let error = Store::open(&home.root()).expect_err("another's store");
+    assert!(matches!(error, StoreError::OtherOwner { owner: 1234, .. }), "{error}");
+}
+
+#[test]
+fn stores_belong_to_one_id_map() {
+    let home = Home::new();
+    drop(home.boot(1));
+    std::fs::write(home.root().join("ids"), "users 0-1000-1\ngroups 0-1000-1\n").expect("another map");
+    let error = Store::open(&home.root()).expect_err("another map");
+    assert!(matches!(error, StoreError::OtherIds { .. }), "{error}");
+}
+
+#[test]
+fn what_replaced_a_directory_is_named() {
+    for name in ["work", "trash", "records", "layers"] {
+        let home = Home::new();
+        drop(home.boot(1));
+        std::fs::remove_dir_all(home.root().join(name)).expect("a removal");
+        std::fs::write(home.root().join(name), "").expect("a file");
+        let error = Store::open(&home.root()).expect_err(name);
+        assert!(matches!(&error, StoreError::NotADirectory { path } if path.ends_with(name)), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use sinter_graph::digest::{ContentHash, LayerDigest};
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, Manifest};
-use sinter_store::{Store, write_view};
+use sinter_store::{Origin, Store, write_view};
 
 /// A manifest and the contents of its files.
 pub(crate) struct Sample {
@@ -60,7 +60,7 @@ impl Sample {
         let workspace = store.workspace().expect("a workspace");
         let directory = workspace.path().join("layer");
         self.write(&directory);
-        store.publish_layer(&directory, self.manifest()).expect("a layer")
+        store.publish_layer(&directory, self.manifest(), Origin::Captured).expect("a layer")
     }
 }
 

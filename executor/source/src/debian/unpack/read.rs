@@ -26,9 +26,8 @@ const MAX_BYTES: u64 = 64 << 30;
 const MAX_PATH: usize = 4096;
 const CHUNK: usize = 128 * 1024;
 
-pub(super) fn read_package(file: &Path, pin: &PinnedPackage, staging: &Path) -> Result<ReadPackage, DebianError> {
+pub(super) fn read_package(mut deb: File, pin: &PinnedPackage, staging: &Path) -> Result<ReadPackage, DebianError> {
     let fault = |reason: String| DebianError::BadPackage { name: pin.name.clone(), reason };
-    let mut deb = File::open(file).map_err(|source| io_fault("open", file, source))?;
     let (control_member, data_member) = control_and_data(&mut deb).map_err(fault)?;
     let control_reader = member_reader(&deb, &control_member, "control.tar").map_err(fault)?;
     let control = Control::read(control_reader, pin).map_err(fault)?;

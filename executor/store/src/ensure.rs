@@ -1,0 +1,153 @@
+//! Asking for the bytes of layers, and looking whether what was mounted is what was captured.
+//!
+//! A [`Lease`] names directories that nobody deletes while the store value that gave it lives, and remembers which
+//! directories they were: a layer that was damaged and made again has the same name and is another directory.
+//!
+//! Rules: bytes are asked for only where something mounts, copies or exports them. Damage drops the layer; what cannot
+//! be read is an error and drops nothing.
+
+use std::path::{Path, PathBuf};
+
+use sinter_graph::FsError;
+use sinter_graph::digest::LayerDigest;
+use sinter_graph::tree::Manifest;
+
+use crate::error::StoreError;
+use crate::layer::{damage, digest_matching, identity};
+use crate::seal::{Seal, is_absence};
+use crate::small_file::read_small;
+use crate::store::Store;
+use crate::tree_io::open_root;
+
+/// Layers whose bytes are on this disk and stay there.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    store: Store,
+    held: Vec<Held>,
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    digest: LayerDigest,
+    directory: PathBuf,
+    identity: (u64, u64),
+}
+
+impl Lease {
+    /// The unpacked layers, in the order they were asked for: overlay lower directories that nobody changes.
+    pub fn directories(&self) -> impl ExactSizeIterator<Item = &Path> + DoubleEndedIterator {
+        self.held.iter().map(|held| held.directory.as_path())
+    }
+
+    /// The directory of one layer; `None` if it is none of these.
+    #[must_use]
+    pub fn directory(&self, digest: &LayerDigest) -> Option<&Path> {
+        self.held.iter().find(|held| held.digest == *digest).map(|held| held.directory.as_path())
+    }
+
+    /// Looks whether all of this still is what was captured: what was mounted since the lease was given is then known to
+    /// be right. A layer is looked at once in the life of a store value.
+    ///
+    /// # Errors
+    /// If a layer was damaged or replaced meanwhile; a damaged one is dropped. If it cannot be read.
+    pub fn examine(&self) -> Result<(), StoreError> {
+        self.held.iter().try_for_each(|held| self.store.examine(held))
+    }
+}
+
+impl Store {
+    /// Brings the bytes of layers to this disk, if they are not here, and leases them.
+    ///
+    /// # Errors
+    /// If a layer is nowhere, then it is forgotten together with every record that counts on it; or if the disk refuses.
+    pub fn ensure(&self, layers: &[LayerDigest]) -> Result<Lease, StoreError> {
+        self.leases().add(layers.iter().map(|layer| *layer.as_bytes()))?;
+        let held = layers.iter().map(|layer| self.held(layer)).collect::<Result<_, _>>()?;
+        Ok(Lease { store: self.clone(), held })
+    }
+
+    fn held(&self, digest: &LayerDigest) -> Result<Held, StoreError> {
+        let directory = self.unpacked_path(digest);
+        let identity = match identity(&directory) {
+            Err(error) if is_absence(&error) => self.bring(digest, &directory)?,
+            result => result.map_err(|error| StoreError::io(&directory, "read", error))?,
+        };
+        self.touch(digest);
+        Ok(Held { digest: *digest, directory, identity })
+    }
+
+    /// Fetches a layer from elsewhere.
+    fn bring(&self, digest: &LayerDigest, directory: &Path) -> Result<(u64, u64), StoreError> {
+        if !self.fetch(digest)? {
+            self.withdraw_layer(digest)?;
+            return Err(StoreError::MissingLayer { digest: *digest });
+        }
+        identity(directory).map_err(|error| StoreError::io(directory, "read", error))
+    }
+
+    fn examine(&self, held: &Held) -> Result<(), StoreError> {
+        if self.examined().contains(&held.digest) {
+            return Ok(());
+        }
+        let root = self.open_unpacked(&held.digest, &held.directory)?;
+        let manifest = self.manifest(&held.digest)?;
+        let replaced = identity(&held.directory).ok() != Some(held.identity);
+        if replaced {
+            return Err(StoreError::MissingLayer { digest: held.digest });
+        }
+        let error = |error| StoreError::io(&held.directory, "read", error);
+        let sealed = match self.seal(&held.digest)? {
+            Some(seal) => seal.broken(&root, &manifest).map_err(error)?.is_none(),
+            None => false,
+        };
+        if !sealed {
+            self.seal_anew(held, &manifest)?;
+        }
+        self.examined().insert(held.digest);
+        Ok(())
+    }
+
+    /// A broken seal is a suspicion: the contents decide.
+    fn seal_anew(&self, held: &Held, manifest: &Manifest) -> Result<(), StoreError> {
+        let directory = held.directory.as_path();
+        let root = open_root(directory).map_err(|error| StoreError::io(directory, "open", error))?;
+        // Taken before the contents are read, so that a change while they are read breaks it.
+        let seal = Seal::take(&root, manifest);
+        let reason = match digest_matching(&root, manifest) {
+            Ok((digest, _)) if digest == held.digest => {
+                let seal = seal.map_err(|error| StoreError::io(directory, "read", error))?;
+                return self.replace_file(&self.seal_path(&held.digest), &seal.encode());
+            }
+            Ok(_) => "its files do not have the digest it is named by".to_owned(),
+            Err(error) => damage(&root, directory, manifest, error)?,
+        };
+        Err(self.damaged_layer(&held.digest, directory, reason))
+    }
+
+    fn seal(&self, digest: &LayerDigest) -> Result<Option<Seal>, FsError> {
+        Ok(read_small(&self.seal_path(digest))?.and_then(|bytes| Seal::decode(&bytes)))
+    }
+
+    fn seal_path(&self, digest: &LayerDigest) -> PathBuf {
+        self.layer_path(digest).join("seal")
+    }
+
+    /// `false` if nobody has it.
+    fn fetch(&self, digest: &LayerDigest) -> Result<bool, StoreError> {
+        let Some(elsewhere) = self.elsewhere() else { return Ok(false) };
+        let size = self.layer_size(digest)?;
+        let (mut reader, mut writer) = std::io::pipe().map_err(|error| StoreError::io(self.root(), "fetch", error))?;
+        std::thread::scope(|scope| {
+            let fetching = scope.spawn(move || elsewhere.fetch(digest, &mut writer));
+            let imported = self.import_layer(&mut reader, *digest, size);
+            drop(reader);
+            let found = fetching.join().map_err(|_| std::io::Error::other("the fetching thread panicked"));
+            match found.and_then(|found| found) {
+                Ok(false) => Ok(false),
+                Ok(true) => imported.map(|()| true),
+                Err(_) if imported.is_err() => imported.map(|()| true),
+                Err(error) => Err(StoreError::io(self.root(), "fetch", error)),
+            }
+        })
+    }
+}
