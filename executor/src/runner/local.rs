@@ -126,7 +126,7 @@ fn directory(workspace: &Workspace, name: &str) -> Result<PathBuf, StoreError> {
 fn lowers(inputs: &Inputs<'_>, lease: &Lease) -> Result<Vec<PathBuf>, StoreError> {
     let skeleton = inputs.store.index_directory().join("skeleton");
     sinter_sandbox::skeleton(&skeleton).map_err(|error| FsError::new(&skeleton, "make", error))?;
-    Ok(lease.directories().rev().map(Path::to_owned).chain([skeleton]).collect())
+    Ok(lease.lowers()?.into_iter().rev().chain([skeleton]).collect())
 }
 
 fn request(document: &StepDocument, inputs: &Inputs<'_>, lowers: Vec<PathBuf>, upper: &Path, work: PathBuf) -> Request {

@@ -14,6 +14,7 @@ use sinter_graph::tree::Manifest;
 
 use crate::error::StoreError;
 use crate::layer::{damage, digest_matching, identity};
+use crate::merged::Part;
 use crate::seal::{Seal, is_absence};
 use crate::small_file::read_small;
 use crate::store::Store;
@@ -39,6 +40,19 @@ impl Lease {
         self.held.iter().map(|held| held.directory.as_path())
     }
 
+    /// The directories to mount for these layers as one stack, the bottom one first: fewer than layers if there are many.
+    ///
+    /// # Errors
+    /// If a directory cannot be made, or if a layer turns out to be damaged; then it is dropped.
+    pub fn lowers(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let part = |held: &Held| {
+            let manifest = self.store.manifest(&held.digest)?;
+            Ok(Part { digest: held.digest, directory: held.directory.clone(), manifest })
+        };
+        let parts = self.held.iter().map(part).collect::<Result<Vec<_>, StoreError>>()?;
+        self.store.lowers(&parts)
+    }
+
     /// The directory of one layer; `None` if it is none of these.
     #[must_use]
     pub fn directory(&self, digest: &LayerDigest) -> Option<&Path> {
@@ -61,8 +75,9 @@ impl Store {
     /// # Errors
     /// If a layer is nowhere, then it is forgotten together with every record that counts on it; or if the disk refuses.
     pub fn ensure(&self, layers: &[LayerDigest]) -> Result<Lease, StoreError> {
-        self.leases().add(layers.iter().map(|layer| *layer.as_bytes()))?;
+        let new = self.leases().add(layers.iter().map(|layer| *layer.as_bytes()))?;
         let held = layers.iter().map(|layer| self.held(layer)).collect::<Result<_, _>>()?;
+        new.into_iter().for_each(|layer| self.touch(&LayerDigest::from_bytes(layer)));
         Ok(Lease { store: self.clone(), held })
     }
 
@@ -72,7 +87,6 @@ impl Store {
             Err(error) if is_absence(&error) => self.bring(digest, &directory)?,
             result => result.map_err(|error| StoreError::io(&directory, "read", error))?,
         };
-        self.touch(digest);
         Ok(Held { digest: *digest, directory, identity })
     }
 
@@ -122,6 +136,18 @@ impl Store {
             Err(error) => damage(&root, directory, manifest, error)?,
         };
         Err(self.damaged_layer(&held.digest, directory, reason))
+    }
+
+    /// Takes the seal of a layer again, whose files got another name.
+    pub(crate) fn seal_again(
+        &self,
+        digest: &LayerDigest,
+        directory: &Path,
+        manifest: &Manifest,
+    ) -> Result<(), StoreError> {
+        let seal = open_root(directory).and_then(|root| Seal::take(&root, manifest));
+        let seal = seal.map_err(|error| StoreError::io(directory, "read", error))?;
+        self.replace_file(&self.seal_path(digest), &seal.encode())
     }
 
     fn seal(&self, digest: &LayerDigest) -> Result<Option<Seal>, FsError> {

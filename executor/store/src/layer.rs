@@ -169,6 +169,8 @@ impl Store {
     pub(crate) fn withdraw_layer(&self, digest: &LayerDigest) -> Result<(), StoreError> {
         self.manifests().remove(digest);
         self.examined().remove(digest);
+        // Whatever shows its files is looked at again.
+        self.known_merged().clear();
         let _lock = self.lock()?;
         self.drop_fact(LAYER, &digest.hex())?;
         self.drop_naming(*digest.as_bytes())?;

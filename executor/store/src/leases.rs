@@ -40,21 +40,22 @@ impl Leases {
         Self { directory, own: Mutex::new(None) }
     }
 
-    /// From now on nobody deletes these. Call it before looking whether they are there.
+    /// From now on nobody deletes these. Call it before looking whether they are there. Gives those that were not leased
+    /// yet.
     ///
     /// # Errors
     /// If the file of this build cannot be written.
-    pub(crate) fn add(&self, digests: impl IntoIterator<Item = Leased>) -> Result<(), FsError> {
+    pub(crate) fn add(&self, digests: impl IntoIterator<Item = Leased>) -> Result<Vec<Leased>, FsError> {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         let own = match &mut *own {
             Some(own) => own,
             none => none.insert(self.begin()?),
         };
         let new: Vec<Leased> = digests.into_iter().filter(|digest| own.listed.insert(*digest)).collect();
-        if new.is_empty() {
-            return Ok(());
+        if !new.is_empty() {
+            own.file.write_all(&new.concat()).map_err(|error| FsError::new(&own.path, "write", error))?;
         }
-        own.file.write_all(&new.concat()).map_err(|error| FsError::new(&own.path, "write", error))
+        Ok(new)
     }
 
     /// Whether a living build, this one among them, leases the object.

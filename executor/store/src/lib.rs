@@ -13,6 +13,7 @@
 //!   records/KIND/HEX        small checked facts: results by key, stacks, and one per layer and blob (see below)
 //!   settled/HEX             per boot: up to which moment everything is known to be on the disk
 //!   logs/HEX                output of steps, by content key
+//!   merged/HEX/fs/          a run of small layers as one directory, its files linked; for deep stacks, in no key
 //!   index/                  caches of other crates
 //!   leases/NAME             what a running build counts on: digests, in a file held with flock
 //!   turns/HEX               held with flock while the result of that content key is made
@@ -62,6 +63,7 @@ mod layout;
 mod leases;
 mod manifests;
 mod materialise;
+mod merged;
 mod moment;
 mod named_lock;
 mod pipeline;

@@ -43,11 +43,12 @@ impl RecordKind {
 }
 
 /// Every directory below `records/`: those of [`RecordKind`] and the store's own.
-pub(crate) const NAMESPACES: [&str; 6] = ["definition", "content", "stack", LAYER, BLOB, EXPORT];
+pub(crate) const NAMESPACES: [&str; 7] = ["definition", "content", "stack", LAYER, BLOB, EXPORT, MERGED];
 
 pub(crate) const LAYER: &str = "layer";
 pub(crate) const BLOB: &str = "blob";
 pub(crate) const EXPORT: &str = "export";
+pub(crate) const MERGED: &str = "merged";
 
 impl Store {
     /// The payload of a record; `None` if there is none that can be trusted.

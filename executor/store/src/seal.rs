@@ -46,6 +46,16 @@ impl Stamp {
 pub(crate) struct Seal(Vec<Stamp>);
 
 impl Seal {
+    /// Takes stamps that somebody has collected.
+    pub(crate) const fn of(stamps: Vec<Stamp>) -> Self {
+        Self(stamps)
+    }
+
+    /// The stamps.
+    pub(crate) fn stamps(&self) -> &[Stamp] {
+        &self.0
+    }
+
     /// Looks at every entry of the directory now.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
-use sinter_graph::digest::{ContentKey, LayerDigest};
+use sinter_graph::digest::{BlobDigest, ContentKey, LayerDigest};
 
 use crate::boot::{Boot, Settled};
 use crate::elsewhere::Elsewhere;
@@ -70,6 +70,8 @@ struct Inner {
     manifests: Manifests,
     /// Layers that were held against their seals by this build.
     examined: Mutex<HashSet<LayerDigest>>,
+    /// Merged directories that this build has looked at or made.
+    known_merged: Mutex<HashSet<BlobDigest>>,
 }
 
 impl Store {
@@ -99,6 +101,7 @@ impl Store {
             scratch: OnceLock::new(),
             manifests: Manifests::default(),
             examined: Mutex::default(),
+            known_merged: Mutex::default(),
         };
         let store = Self { inner: Arc::new(inner) };
         store.sweep_in_background()?;
@@ -159,6 +162,10 @@ impl Store {
 
     pub(crate) fn examined(&self) -> MutexGuard<'_, HashSet<LayerDigest>> {
         self.inner.examined.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn known_merged(&self) -> MutexGuard<'_, HashSet<BlobDigest>> {
+        self.inner.known_merged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn leases(&self) -> &Leases {
