@@ -1,8 +1,7 @@
 //! Becoming root of a user namespace that owns 65,536 ids, for callers who are not root of the machine.
-//!
-//! Formats: `/etc/subuid` and `/etc/subgid`, one `NAME-OR-NUMBER:FIRST:COUNT` a line (subuid(5)).
+//! The ids that a user may map stand in files: `subordinate`.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::process::Command;
 
 use nix::libc;
@@ -13,13 +12,21 @@ use rustix::pipe::PipeFlags;
 use crate::blocker;
 use crate::error::{SandboxError, Stage};
 use crate::plan::ID_COUNT;
-use crate::raw;
+use crate::raw::{self, Disposition};
+use crate::subordinate::{self, Owner};
 
 /// A kind of id: who maps it and where the ranges stand.
 #[derive(Clone, Copy)]
 struct Kind {
     program: &'static str,
     file: &'static str,
+}
+
+impl Kind {
+    /// No file means no ranges.
+    fn text(self) -> String {
+        std::fs::read_to_string(self.file).unwrap_or_default()
+    }
 }
 
 const USERS: Kind = Kind { program: "newuidmap", file: "/etc/subuid" };
@@ -38,49 +45,22 @@ pub fn enter_user_namespace() -> Result<(), SandboxError> {
     if uid.is_root() {
         return Ok(());
     }
-    let name =
-        nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid.as_raw())).ok().flatten().map(|user| user.name);
-    let owner = Owner { name, uid: uid.as_raw() };
+    let owner = Owner::of(uid.as_raw());
     let users = triples(USERS, &owner, uid.as_raw())?;
     let groups = triples(GROUPS, &owner, gid.as_raw())?;
     map_from_outside(&[(USERS, users), (GROUPS, groups)])
 }
 
-/// Whose ranges are wanted. The files name users by name or by number, groups' ranges too.
-struct Owner {
-    name: Option<String>,
-    uid: u32,
-}
-
-impl Owner {
-    fn is(&self, text: &str) -> bool {
-        self.name.as_deref() == Some(text) || text.parse() == Ok(self.uid)
-    }
-
-    fn display(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.uid.to_string())
-    }
-}
-
 /// The arguments of `newuidmap` after the process id: inside, outside, count.
 fn triples(kind: Kind, owner: &Owner, own: u32) -> Result<Vec<String>, SandboxError> {
-    let text = std::fs::read_to_string(kind.file).unwrap_or_default();
-    let ranges = ranges(&text, owner);
+    let ranges = subordinate::ranges(&kind.text(), owner);
     let found: u64 = ranges.iter().map(|&(_, count)| u64::from(count)).sum();
     let needed = u64::from(ID_COUNT - 1);
     if found < needed {
-        return Err(SandboxError::NoIdRange { user: owner.display(), file: kind.file, found, needed });
+        let advice = subordinate::advice(owner, &USERS.text(), &GROUPS.text(), ID_COUNT);
+        return Err(SandboxError::NoIdRange { user: owner.display(), file: kind.file, found, needed, advice });
     }
     Ok(arguments(own, &ranges))
-}
-
-fn ranges(text: &str, owner: &Owner) -> Vec<(u32, u32)> {
-    let range = |line: &str| {
-        let mut fields = line.trim().split(':');
-        let (name, first, count) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-        owner.is(name).then_some((first, count))
-    };
-    text.lines().filter_map(range).collect()
 }
 
 fn arguments(own: u32, ranges: &[(u32, u32)]) -> Vec<String> {
@@ -144,6 +124,8 @@ const DONE: u8 = b'd';
 
 /// The helper: waits, maps, answers with one byte for the outcome, one for the program, and a reason.
 fn help(process: u32, maps: &[(Kind, Vec<String>)], go: OwnedFd, answered: OwnedFd) -> ! {
+    // Whoever started us may ignore the end of children; then nobody could wait for the programs.
+    raw::set_signal(libc::SIGCHLD, Disposition::Default);
     let mut byte = [0];
     if std::fs::File::from(go).read_exact(&mut byte).is_err() {
         raw::exit_now(0);
@@ -156,13 +138,16 @@ fn help(process: u32, maps: &[(Kind, Vec<String>)], go: OwnedFd, answered: Owned
     raw::exit_now(0)
 }
 
-/// Runs one of the programs; `None` if it did its work.
+/// Runs one of the programs; `None` if it did its work. They find the user's ranges by the name in `/etc/passwd`.
 fn map(program: &str, process: u32, arguments: &[String]) -> Option<(u8, String)> {
     let output = Command::new(program).arg(process.to_string()).args(arguments).env("LC_ALL", "C").output();
     match output {
         Ok(output) if output.status.success() => None,
         Ok(output) => Some((FAILED, String::from_utf8_lossy(&output.stderr).trim().to_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some((NOT_FOUND, String::new())),
+        // A directory in PATH that may not be searched makes "permission denied" out of "not found" (execvp(3)).
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+            Some((NOT_FOUND, String::new()))
+        }
         Err(error) => Some((FAILED, error.to_string())),
     }
 }
@@ -183,20 +168,6 @@ fn understand(said: &[u8]) -> Result<(), SandboxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TEXT: &str = "ada:100000:65536\n# note\nbob:1:x\n1000:300000:10\nada:500000:70000\nbroken\n";
-
-    fn owner(name: Option<&str>, uid: u32) -> Owner {
-        Owner { name: name.map(str::to_owned), uid }
-    }
-
-    #[test]
-    fn ranges_are_found_by_name_and_number() {
-        assert_eq!(ranges(TEXT, &owner(Some("ada"), 7)), [(100_000, 65_536), (500_000, 70_000)]);
-        assert_eq!(ranges(TEXT, &owner(Some("eve"), 1000)), [(300_000, 10)]);
-        assert_eq!(ranges(TEXT, &owner(Some("bob"), 8)), []);
-        assert_eq!(ranges(TEXT, &owner(None, 9)), []);
-    }
 
     #[test]
     fn arguments_cover_exactly_all_ids() {

@@ -31,6 +31,7 @@ mod report;
 mod run;
 mod seccomp;
 mod skeleton;
+mod subordinate;
 
 pub use blocker::Blocker;
 pub use error::{SandboxError, Stage};

@@ -40,11 +40,15 @@ fn home() -> tempfile::TempDir {
 
 /// In a child: becomes the user, in a world whose `/etc` names it and its ranges, without changing the machine.
 fn become_user(home: &Path, ranges: &str) {
+    become_user_of(home, &format!("sintertest:x:{USER}:{USER}::/:/bin/sh\n"), ranges);
+}
+
+/// The same with another line, or none, in `/etc/passwd`.
+fn become_user_of(home: &Path, line: &str, ranges: &str) {
     unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).expect("private mounts");
-    let passwd =
-        fs::read_to_string("/etc/passwd").expect("a file") + &format!("sintertest:x:{USER}:{USER}::/:/bin/sh\n");
+    let passwd = fs::read_to_string("/etc/passwd").expect("a file") + line;
     for (name, text) in [("passwd", passwd.as_str()), ("subuid", ranges), ("subgid", ranges)] {
         let (from, to) = (home.join("etc").join(name), Path::new("/etc").join(name));
         fs::write(&from, text).expect("a file");
@@ -118,17 +122,70 @@ fn sandbox_names_missing_subordinate_ids() {
     }
 }
 
+/// A user whom only a directory service knows, or nobody: reading the files must not load the C library's plug-ins.
+#[test]
+fn sandbox_needs_no_passwd_line() {
+    let home = home();
+    let path = home.path().to_owned();
+    let said = in_child(move || {
+        become_user_of(&path, "", &format!("{USER}:200000:65536\n"));
+        match enter_user_namespace() {
+            Ok(()) => format!("{:?}", run(job(&path, "true")).expect("an outcome").exit),
+            // The privileged programs of some distributions serve named users only, and say so.
+            Err(error @ SandboxError::IdMapperFailed { .. }) => error.to_string(),
+            Err(error) => format!("unexpected: {error}"),
+        }
+    });
+    let said = said.answer();
+    assert!(said == "Code(0)" || said.contains("/etc/passwd"), "{said}");
+}
+
+#[test]
+fn sandbox_proposes_a_free_range() {
+    for (line, ranges, expected) in [
+        ("", "other:100000:65536\n", format!("add the line `{USER}:165536:65536` to /etc/subuid")),
+        ("me:x:54321:54321::/:/bin/sh\n", "a:165536:65536\nb:100000:65536\n", "--add-subgids 231072-296607 me".into()),
+    ] {
+        let home = home();
+        let path = home.path().to_owned();
+        let said = in_child(move || {
+            become_user_of(&path, line, ranges);
+            enter_user_namespace().expect_err("an error").to_string()
+        });
+        let said = said.answer();
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
+#[test]
+fn sandbox_maps_ids_though_the_end_of_children_is_ignored() {
+    let home = home();
+    let path = home.path().to_owned();
+    let said = in_child(move || {
+        become_user(&path, RANGE);
+        // SAFETY: sets no handler.
+        unsafe { nix::sys::signal::signal(nix::sys::signal::SIGCHLD, nix::sys::signal::SigHandler::SigIgn) }
+            .expect("a signal");
+        enter_user_namespace().map_or_else(|error| error.to_string(), |()| "root".to_owned())
+    });
+    assert_eq!(said.answer(), "root");
+}
+
 #[test]
 fn sandbox_names_a_missing_id_mapper() {
     let home = home();
     let path = home.path().to_owned();
     let said = in_child(move || {
+        // Not by way of the environment, whose lock another thread may have held when this process was made.
+        unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+        let none: Option<&str> = None;
+        mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).expect("private mounts");
+        mount(Some(&path.join("etc")), "/usr/bin", none, MsFlags::MS_BIND, none).expect("a mount");
         become_user(&path, RANGE);
-        // SAFETY: this process has a single thread.
-        unsafe { std::env::set_var("PATH", "/nowhere") };
         enter_user_namespace().expect_err("an error").to_string()
     });
-    assert!(said.answer().starts_with("newuidmap was not found: as root, install the package uidmap"));
+    let said = said.answer();
+    assert!(said.starts_with("newuidmap was not found: as root, install the package uidmap"), "{said}");
 }
 
 #[test]

@@ -178,6 +178,8 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 
 /// Runs `body` in a process of its own with a single thread, and gives what it returns as text. A panic is a text too.
 pub(crate) fn in_child(body: impl FnOnce() -> String) -> Child {
+    // A child of a process that is just making it in another thread would wait for that thread for ever.
+    root();
     let (read, mut write) = std::io::pipe().expect("a pipe");
     // SAFETY: the C library makes its allocator usable in the child; the child uses no other lock of the parent.
     match unsafe { nix::unistd::fork() }.expect("a child") {
