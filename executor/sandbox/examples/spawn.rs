@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use sinter_sandbox::{Job, Outcome, enter_user_namespace, run, skeleton};
+use sinter_sandbox::{Job, Outcome, enter_user_namespace, prepare, skeleton};
 
 fn main() -> Result<(), Box<dyn Error>> {
     enter_user_namespace()?;
@@ -18,12 +18,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tree = place.path().join("tree");
     install(&tree, Path::new("/bin/sh"))?;
     skeleton(&place.path().join("skeleton"))?;
-    for (name, interpreter) in [("line by line", vec!["/bin/sh".to_owned()]), ("as a file", vec![])] {
+    for depth in [1, 50, 400] {
+        let layers = (1..depth).map(|number| layer(place.path(), number)).collect::<Result<Vec<_>, _>>()?;
         let mut samples =
-            (0..runs).map(|number| sample(place.path(), number, &interpreter)).collect::<Result<Vec<_>, _>>()?;
-        print(name, &mut samples);
+            (0..runs).map(|number| sample(place.path(), number, &layers)).collect::<Result<Vec<_>, _>>()?;
+        print(depth, &mut samples);
     }
     Ok(())
+}
+
+/// A layer with one file.
+fn layer(place: &Path, number: usize) -> Result<PathBuf, Box<dyn Error>> {
+    let layer = place.join("layers").join(number.to_string());
+    fs::create_dir_all(layer.join("made"))?;
+    fs::write(layer.join("made").join(number.to_string()), "")?;
+    Ok(layer)
 }
 
 fn install(tree: &Path, program: &Path) -> Result<(), Box<dyn Error>> {
@@ -38,42 +47,57 @@ fn install(tree: &Path, program: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Everything a step pays for its sandbox: fresh directories, the run, and their removal.
-fn sample(place: &Path, number: usize, interpreter: &[String]) -> Result<(Duration, Outcome), Box<dyn Error>> {
-    let began = Instant::now();
+/// A run and the time from giving the job to its answer, after the preparation, as in a builder that prepares ahead.
+fn sample(place: &Path, number: usize, layers: &[PathBuf]) -> Result<Sample, Box<dyn Error>> {
     let own = place.join(number.to_string());
     for dir in ["upper", "work"] {
         fs::create_dir_all(own.join(dir))?;
     }
-    let outcome = run(Job {
-        lowers: vec![place.join("tree"), place.join("skeleton")],
+    let job = Job {
+        lowers: [layers, &[place.join("tree"), place.join("skeleton")]].concat(),
         upper: own.join("upper"),
         work: own.join("work"),
         script: b"#!/bin/sh\ntrue\n".to_vec(),
-        interpreter: interpreter.to_vec(),
+        interpreter: vec!["/bin/sh".to_owned()],
         env: BTreeMap::new(),
         uid: 0,
         gid: 0,
         groups: vec![],
         workdir: PathBuf::from("/"),
-        output: File::create("/dev/null")?.into(),
         timeout: None,
-    })?;
+    };
+    let began = Instant::now();
+    let prepared = prepare(File::create("/dev/null")?.into())?;
+    std::thread::sleep(Duration::from_millis(5));
+    let ordered = Instant::now();
+    let (outcome, remains) = prepared.run(&job);
+    let answered = ordered.elapsed();
+    let outcome = outcome?;
+    drop(remains);
+    let all = began.elapsed().saturating_sub(Duration::from_millis(5));
     fs::remove_dir_all(own)?;
-    Ok((began.elapsed(), outcome))
+    Ok(Sample { all, answered, outcome })
 }
 
-type Part = (&'static str, fn(&(Duration, Outcome)) -> Duration);
+struct Sample {
+    /// Without the pause after the preparation.
+    all: Duration,
+    answered: Duration,
+    outcome: Outcome,
+}
 
-fn print(name: &str, samples: &mut [(Duration, Outcome)]) {
-    let parts: [Part; 5] = [
-        ("all in", |sample| sample.0),
-        ("namespaces", |sample| sample.1.phases.namespaces),
-        ("mounts", |sample| sample.1.phases.mounts),
-        ("script", |sample| sample.1.phases.script),
-        ("teardown", |sample| sample.1.phases.teardown),
+type Part = (&'static str, fn(&Sample) -> Duration);
+
+fn print(depth: usize, samples: &mut [Sample]) {
+    let parts: [Part; 6] = [
+        ("all in", |sample| sample.all),
+        ("answer", |sample| sample.answered),
+        ("preparation", |sample| sample.outcome.phases.preparation),
+        ("mounts", |sample| sample.outcome.phases.mounts),
+        ("script", |sample| sample.outcome.phases.script),
+        ("teardown", |sample| sample.outcome.phases.teardown),
     ];
-    println!("script fed {name}, {} runs: min and median in ms", samples.len());
+    println!("{depth} layers, {} runs: min and median in ms", samples.len());
     for (part, of) in parts {
         let mut times: Vec<Duration> = samples.iter().map(of).collect();
         times.sort();

@@ -91,6 +91,38 @@ pub enum SandboxError {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// The tree has more layers than the kernel stacks.
+    #[error(
+        "a tree of {count} directories is too deep for a sandbox, the kernel stacks {most} (OVL_MAX_STACK): let several of \
+             them be one"
+    )]
+    TooDeep {
+        /// How many directories the job has.
+        count: usize,
+        /// How many it may have.
+        most: usize,
+    },
+    /// This process may open too few files.
+    #[error(
+        "a sandbox needs more open files than this process may have: raise the limit (`ulimit -n 1024`), and as root the \
+             hard one too (`ulimit -Hn`)"
+    )]
+    Descriptors,
+    /// The machine's `/proc` is missing.
+    #[error(
+        "/proc is not mounted here, but nothing can be run in a sandbox without it: as root, run \
+             `mount -t proc proc /proc`"
+    )]
+    NoProc,
+    /// A device that a sandbox shows is missing.
+    #[error(
+        "/dev of this machine lacks {missing}, and this process may not make device nodes: as root, run \
+             `mount -t devtmpfs dev /dev`, or run sinter as root"
+    )]
+    NoDevice {
+        /// Which ones, separated by commas.
+        missing: String,
+    },
     /// A fresh `/proc` was refused.
     #[error(
         "cannot mount /proc in a sandbox ({source}): a container engine that hides parts of its own /proc forbids it; \
@@ -183,6 +215,10 @@ impl SandboxError {
             | Self::IdMapperFailed { .. }
             | Self::Overlay { .. }
             | Self::Directory { .. }
+            | Self::TooDeep { .. }
+            | Self::Descriptors
+            | Self::NoProc
+            | Self::NoDevice { .. }
             | Self::Proc { .. }
             | Self::Setup { .. }
             | Self::Killed { .. } => ErrorClass::Environment,
@@ -230,8 +266,8 @@ pub enum Stage {
     Fork,
     /// Watching the script's process.
     Watch,
-    /// Setting resource limits.
-    Limits,
+    /// Making what is inherited constant.
+    Surroundings,
     /// Entering the working directory.
     Workdir,
     /// Dropping capabilities.
@@ -244,10 +280,12 @@ pub enum Stage {
     Execute,
     /// Looking for the interpreter.
     Interpreter,
+    /// Waiting for the job.
+    Orders,
 }
 
 impl Stage {
-    const ALL: [(Self, &'static str); 25] = [
+    const ALL: [(Self, &'static str); 26] = [
         (Self::Prepare, "preparing"),
         (Self::Session, "starting the first process"),
         (Self::Identity, "becoming root of the user namespace"),
@@ -266,13 +304,14 @@ impl Stage {
         (Self::Script, "writing the script"),
         (Self::Fork, "starting the script's process"),
         (Self::Watch, "watching the script's process"),
-        (Self::Limits, "setting resource limits"),
+        (Self::Surroundings, "making its surroundings constant"),
         (Self::Workdir, "entering the working directory"),
         (Self::Capabilities, "dropping capabilities"),
         (Self::User, "becoming the step's user"),
         (Self::Filter, "installing the system call filter"),
         (Self::Execute, "starting the interpreter"),
         (Self::Interpreter, "looking for the interpreter"),
+        (Self::Orders, "waiting for the job"),
     ];
 
     /// The stage with this number, as [`Stage::number`] gives it.

@@ -1,7 +1,6 @@
 //! What a sandbox is asked to do, and what comes of it. Plain data; knows no system call.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,9 +32,6 @@ pub struct Job {
     pub groups: Vec<u32>,
     /// Absolute working directory; it exists in the tree.
     pub workdir: PathBuf,
-    /// Takes what the script writes to standard output and standard error. Best the writing end of a pipe: a script that
-    /// opens `/dev/stdout` empties a file, and one that is not root may not open the caller's file at all.
-    pub output: OwnedFd,
     /// After this time all processes are killed. `None`: never.
     pub timeout: Option<Duration>,
 }
@@ -72,12 +68,12 @@ pub struct Outcome {
 /// Where the wall-clock time of a sandbox went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Phases {
-    /// Making the namespaces and mapping the ids.
-    pub namespaces: Duration,
-    /// Loopback, host name, overlay, `/proc`, `/dev` and the other mounts.
+    /// Making everything that no job changes: namespaces, ids, `/proc`, `/dev`.
+    pub preparation: Duration,
+    /// From the job, or the end of the preparation, to the script's start: the overlay and entering it.
     pub mounts: Duration,
     /// From the start of the script's process to its end, its own privileges and `execve` among it.
     pub script: Duration,
-    /// Until the kernel has killed what was left and taken the namespaces down.
+    /// Until the kernel has killed what was left.
     pub teardown: Duration,
 }

@@ -1,8 +1,13 @@
-//! Whose death ends a process.
+//! What a process of a builder and its children know of each other: whose death ends it, and who holds its output.
 
 use std::io;
 
+use nix::libc;
+use rustix::fd::OwnedFd;
+use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+
+use crate::raw::{self, Disposition};
 
 /// Ties the life of this process to that of the process `parent`, which started it: however that one ends, this one is
 /// killed, and with it the sandbox it waits for. To be called first thing, by a process of one thread.
@@ -16,6 +21,24 @@ pub fn die_with(parent: u32) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other("the process that started this one is gone"))
+}
+
+/// Makes the ends of this process's children known to it again, if whoever started it had that ignored: a process inherits
+/// that, and can then wait for no child.
+pub fn expect_children() {
+    raw::set_signal(libc::SIGCHLD, Disposition::Default);
+}
+
+/// Gives standard error away for a script to write to, and puts the end of a pipe that nobody reads in its place. So the
+/// output ends with the script, though this process goes on.
+///
+/// # Errors
+/// If the kernel has no descriptors left.
+pub fn give_output() -> io::Result<OwnedFd> {
+    let output = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
+    let (_, nobody) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::stdio::dup2_stderr(&nobody)?;
+    Ok(output)
 }
 
 #[cfg(test)]

@@ -1,21 +1,15 @@
-//! A checked [`Job`] in the form the child processes need it: every string terminated, every array built, so that they
-//! have nothing left to allocate.
+//! Checks a [`Job`] and makes [`Orders`] of it: every string terminated, every list built, so that the child processes have
+//! nothing left to allocate.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use nix::libc;
 
 use crate::error::SandboxError;
 use crate::job::Job;
-use crate::raw::{self, StringArray};
-use crate::seccomp;
-
-/// The most directories that one overlay takes (`OVL_MAX_STACK` of the kernel).
-pub const MAX_LOWERS: usize = 500;
+use crate::orders::{Orders, StringList};
+use crate::overlay::MAX_LOWERS;
 
 /// How many ids a sandbox maps: 0 to 65535.
 pub(crate) const ID_COUNT: u32 = 65_536;
@@ -23,70 +17,57 @@ pub(crate) const ID_COUNT: u32 = 65_536;
 /// Where the script stands inside.
 pub(crate) const SCRIPT_PATH: &std::ffi::CStr = c"/sinter/script";
 
-/// The number of the first descriptor that a child opens; standard streams, report and lifeline stand below it.
-pub(crate) const FIRST_DESCRIPTOR: i32 = 5;
-
 /// Interpreters that read a script line by line and run each command before they read on.
 const SHELLS: [&str; 5] = ["sh", "dash", "bash", "ash", "busybox"];
 
-/// Everything the children need.
-pub(crate) struct Plan {
-    /// Lower directories, topmost first, then `upper`, then `work`.
-    pub(crate) directories: Vec<CString>,
-    pub(crate) work: CString,
-    /// The overlay's options, in which directories are called by the numbers of their descriptors.
-    pub(crate) overlay_options: CString,
-    pub(crate) script: Vec<u8>,
-    /// Whether the script is fed line by line.
-    pub(crate) feed: bool,
-    /// Where the interpreter may be, in the order of PATH.
-    pub(crate) candidates: Vec<CString>,
-    pub(crate) arguments: StringArray,
-    pub(crate) environment: StringArray,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) groups: Vec<u32>,
-    pub(crate) workdir: CString,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) filter: Vec<libc::sock_filter>,
-    pub(crate) argument_memory: Option<(usize, usize)>,
+/// A job in the form that [`Orders`] borrow.
+pub(crate) struct Plan<'a> {
+    job: &'a Job,
+    directories: StringList,
+    candidates: StringList,
+    arguments: StringList,
+    environment: StringList,
+    groups: Vec<u8>,
+    workdir: CString,
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
     /// # Errors
-    /// [`SandboxError::InvalidJob`] if a field cannot be handed to the kernel.
-    pub(crate) fn new(job: &Job) -> Result<Self, SandboxError> {
+    /// [`SandboxError::InvalidJob`] if a field cannot be handed to the kernel, [`SandboxError::TooDeep`].
+    pub(crate) fn new(job: &'a Job) -> Result<Self, SandboxError> {
         check_ids(job)?;
         check_lowers(&job.lowers)?;
         if !job.workdir.is_absolute() {
             return Err(invalid("workdir", format!("{} is not absolute", job.workdir.display())));
         }
-        let mut arguments = job
-            .interpreter
-            .iter()
-            .map(|text| terminated("interpreter", text.as_bytes()))
-            .collect::<Result<Vec<_>, _>>()?;
-        arguments.push(SCRIPT_PATH.to_owned());
-        let mut directories = job.lowers.iter().map(|path| absolute("lowers", path)).collect::<Result<Vec<_>, _>>()?;
-        directories.push(absolute("upper", &job.upper)?);
-        directories.push(absolute("work", &job.work)?);
+        let own = [("upper", &job.upper), ("work", &job.work)];
+        let directories = job.lowers.iter().map(|path| ("lowers", path)).chain(own);
+        let interpreter = job.interpreter.iter().map(|text| terminated("interpreter", text.as_bytes()));
         Ok(Self {
-            directories,
-            work: absolute("work", &job.work)?,
-            overlay_options: overlay_options(job.lowers.len())?,
-            script: job.script.clone(),
-            feed: reads_line_by_line(&job.interpreter),
+            job,
+            directories: directories.map(|(field, path)| absolute(field, path)).collect::<Result<_, _>>()?,
             candidates: candidates(job)?,
-            arguments: StringArray::new(arguments),
-            environment: StringArray::new(environment(&job.env)?),
-            uid: job.uid,
-            gid: job.gid,
-            groups: job.groups.clone(),
+            arguments: interpreter.chain([Ok(SCRIPT_PATH.to_owned())]).collect::<Result<_, _>>()?,
+            environment: environment(&job.env)?.into_iter().collect(),
+            groups: job.groups.iter().flat_map(|group| group.to_ne_bytes()).collect(),
             workdir: terminated("workdir", job.workdir.as_os_str().as_bytes())?,
-            timeout: job.timeout,
-            filter: seccomp::program(),
-            argument_memory: raw::argument_memory(),
         })
+    }
+
+    pub(crate) fn orders(&self) -> Orders<'_> {
+        Orders {
+            directories: self.directories.strings(),
+            script: &self.job.script,
+            feed: reads_line_by_line(&self.job.interpreter),
+            candidates: self.candidates.strings(),
+            arguments: self.arguments.strings(),
+            environment: self.environment.strings(),
+            uid: self.job.uid,
+            gid: self.job.gid,
+            groups: &self.groups,
+            workdir: &self.workdir,
+            timeout: self.job.timeout,
+        }
     }
 }
 
@@ -114,22 +95,9 @@ fn check_ids(job: &Job) -> Result<(), SandboxError> {
 fn check_lowers(lowers: &[PathBuf]) -> Result<(), SandboxError> {
     match lowers.len() {
         0 => Err(invalid("lowers", "there must be at least the skeleton")),
-        count if count > MAX_LOWERS => {
-            Err(invalid("lowers", format!("{count} directories, the kernel takes {MAX_LOWERS}")))
-        }
+        count if count > MAX_LOWERS => Err(SandboxError::TooDeep { count, most: MAX_LOWERS }),
         _ => Ok(()),
     }
-}
-
-/// Directories are called by descriptor number, relative to `/proc/self/fd`: no limit on the length of a path matters,
-/// no character needs escaping, and the machine's paths do not show in the sandbox's `/proc/self/mountinfo`. Unlike
-/// `lowerdir+`, which needs Linux 6.7, this works wherever overlay works in a user namespace (5.11).
-fn overlay_options(lowers: usize) -> Result<CString, SandboxError> {
-    let first = FIRST_DESCRIPTOR as usize;
-    let names: Vec<String> = (first..first + lowers).map(|number| number.to_string()).collect();
-    let (upper, work) = (first + lowers, first + lowers + 1);
-    let options = format!("lowerdir={},upperdir={upper},workdir={work},userxattr,volatile", names.join(":"));
-    terminated("lowers", options.as_bytes())
 }
 
 fn environment(env: &BTreeMap<String, String>) -> Result<Vec<CString>, SandboxError> {
@@ -148,13 +116,13 @@ pub(crate) fn search_path(job: &Job) -> &str {
     job.env.get("PATH").map_or(sinter_graph::config::DEFAULT_PATH, String::as_str)
 }
 
-fn candidates(job: &Job) -> Result<Vec<CString>, SandboxError> {
-    let Some(name) = job.interpreter.first() else { return Ok(vec![SCRIPT_PATH.to_owned()]) };
+fn candidates(job: &Job) -> Result<StringList, SandboxError> {
+    let Some(name) = job.interpreter.first() else { return Ok([SCRIPT_PATH.to_owned()].into_iter().collect()) };
     if name.is_empty() {
         return Err(invalid("interpreter", "its name is empty"));
     }
     if name.contains('/') {
-        return Ok(vec![terminated("interpreter", name.as_bytes())?]);
+        return [terminated("interpreter", name.as_bytes())].into_iter().collect();
     }
     let directories = search_path(job).split(':').filter(|directory| !directory.is_empty());
     directories.map(|directory| terminated("env", format!("{directory}/{name}").as_bytes())).collect()
@@ -195,16 +163,6 @@ mod tests {
         ] {
             assert_eq!(reads_line_by_line(&strings(interpreter)), fed, "{interpreter}");
         }
-    }
-
-    #[test]
-    fn overlay_options_fit_one_page() {
-        let options = overlay_options(MAX_LOWERS).expect("options");
-        assert!(options.as_bytes_with_nul().len() < 4096);
-        assert_eq!(
-            overlay_options(2).expect("options").as_bytes(),
-            b"lowerdir=5:6,upperdir=7,workdir=8,userxattr,volatile"
-        );
     }
 
     #[test]

@@ -7,12 +7,21 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_long};
+mod memory;
+mod settings;
+
+use std::ffi::{CStr, c_char, c_int, c_long};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::libc;
 use rustix::io::Errno;
+
+pub(crate) use memory::{StringArray, memory};
+pub(crate) use settings::{
+    become_user, control, drop_bounding_capability, fix_addresses, forget_memory_policy, hard_limit, install_filter,
+    leave_keyring, set_limit, set_ordinary_priority,
+};
 
 /// Turns the result of a C function into a result; -1 means that `errno` says why.
 fn check(result: c_long) -> Result<c_long, Errno> {
@@ -59,31 +68,10 @@ impl Drop for ExitOnUnwind {
     }
 }
 
-/// Strings and the null-terminated array of pointers to them that `execve` wants.
-pub(crate) struct StringArray {
-    pointers: Vec<*const c_char>,
-    strings: Vec<CString>,
-}
-
-impl StringArray {
-    pub(crate) fn new(strings: Vec<CString>) -> Self {
-        let pointers = strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect();
-        Self { pointers, strings }
-    }
-}
-
-impl Drop for StringArray {
-    fn drop(&mut self) {
-        // The pointers must never outlive the strings.
-        self.pointers.clear();
-        self.strings.clear();
-    }
-}
-
 /// Replaces this process by the program at `path`; returns only if that failed.
-pub(crate) fn exec(path: &CStr, arguments: &StringArray, environment: &StringArray) -> Errno {
+pub(crate) fn exec(path: &CStr, arguments: &StringArray<'_>, environment: &StringArray<'_>) -> Errno {
     // SAFETY: both arrays end with a null pointer and point to strings that live as long as they do.
-    unsafe { libc::execve(path.as_ptr(), arguments.pointers.as_ptr(), environment.pointers.as_ptr()) };
+    unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
     last_errno()
 }
 
@@ -129,7 +117,7 @@ pub(crate) fn arrange_descriptors<const N: usize>(wanted: [RawFd; N]) -> Result<
     let mut high = wanted;
     for fd in &mut high {
         // SAFETY: duplicating a number has no precondition; a bad one is an error.
-        *fd = check(c_long::from(unsafe { libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, 64) }))? as RawFd;
+        *fd = check(c_long::from(unsafe { libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, N as c_int) }))? as RawFd;
     }
     for (from, to) in high.into_iter().zip(0..) {
         let flags = if to < 3 { 0 } else { libc::O_CLOEXEC };
@@ -177,6 +165,11 @@ pub(crate) fn reset_signals() {
     for signal in 1..=libc::SIGRTMAX() {
         set_signal(signal, Disposition::Default);
     }
+    unblock_signals();
+}
+
+/// Lets all signals in.
+pub(crate) fn unblock_signals() {
     let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
 }
 
@@ -244,52 +237,13 @@ pub(crate) fn wipe_arguments(memory: Option<(usize, usize)>, name: &CStr) {
     }
 }
 
-/// Installs a seccomp filter for this thread and all it will start.
-pub(crate) fn install_filter(program: &[libc::sock_filter]) -> Result<(), Errno> {
-    let program = libc::sock_fprog { len: program.len() as _, filter: program.as_ptr().cast_mut() };
-    // SAFETY: the kernel copies the program; a malformed one is refused.
-    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &program) }).map(drop)
-}
-
-/// Sets one resource limit. Unlike the C library's function it takes no part of its state.
-pub(crate) fn set_limit(resource: c_int, soft: u64, hard: u64) -> Result<(), Errno> {
-    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
-    let none: *mut libc::rlimit64 = std::ptr::null_mut();
-    // SAFETY: the kernel reads one `rlimit64`.
-    check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, &limit, none) }).map(drop)
-}
-
-/// The hard limit of a resource.
-pub(crate) fn hard_limit(resource: c_int) -> Result<u64, Errno> {
-    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
-    let none: *const libc::rlimit64 = std::ptr::null();
-    // SAFETY: the kernel writes one `rlimit64`.
-    check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, none, &mut limit) })?;
-    Ok(limit.rlim_max)
-}
-
-/// Sets user, group and supplementary groups, in every of their forms.
-pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<(), Errno> {
-    // The bare system calls: the C library's functions would signal threads that exist in the parent only.
-    // SAFETY: `groups` is a live array of that many 32-bit ids.
-    check(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
-    // SAFETY: these take numbers.
-    check(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })?;
-    check(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) }).map(drop)
-}
-
-/// Takes one capability, by its number, from what this process and its children can ever get. `EINVAL`: the kernel
-/// knows no capability of that number.
-pub(crate) fn drop_bounding_capability(number: u32) -> Result<(), Errno> {
-    // SAFETY: takes numbers.
-    check(c_long::from(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) })).map(drop)
-}
-
-/// Switches the randomisation of addresses off for programs started from here on.
-pub(crate) fn fix_addresses() -> Result<(), Errno> {
-    let wanted = libc::ADDR_NO_RANDOMIZE as libc::c_ulong;
-    // SAFETY: takes a number.
-    check(c_long::from(unsafe { libc::personality(wanted) })).map(drop)
+/// Kills every process of this pid namespace but the first one, which is the caller. None can escape by forking: the kernel
+/// starts no child of a process that a signal is about to kill.
+pub(crate) fn kill_all_others() {
+    // SAFETY: takes numbers. A process that is not the first of a namespace of its own would kill strangers.
+    if unsafe { libc::getpid() } == 1 {
+        unsafe { libc::kill(-1, libc::SIGKILL) };
+    }
 }
 
 /// Kills a child that has not been waited for yet.

@@ -9,9 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use sinter_graph::EPOCH;
 
-/// Directories that a sandbox mounts its own file systems on. What is below them never reaches the upper directory;
-/// the directories themselves are in it if the script changed their mode or owner, and are never to be captured.
-pub const MOUNT_POINTS: &[&str] = &["/dev", "/proc", "/sinter", "/sys", "/tmp"];
+use crate::mounts::MOUNT_POINTS;
 
 /// Files that every sandbox shows unless the tree has its own: a path and its content.
 ///

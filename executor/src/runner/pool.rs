@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 
+use serde::Deserialize as _;
+
 use super::protocol::{Reply, Request};
 
 /// How the builder starts runners.
@@ -32,6 +34,7 @@ struct Waiting {
 
 impl Waiting {
     fn start(program: &RunnerProgram) -> std::io::Result<Self> {
+        sinter_sandbox::expect_children();
         let (output, writer) = std::io::pipe()?;
         let mut command = Command::new(&program.program);
         command.args(&program.arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer);
@@ -73,6 +76,8 @@ pub(super) struct Running {
     starter: Mutex<Option<Starter>>,
     children: Mutex<BTreeMap<u32, Arc<Mutex<std::process::Child>>>>,
     stopped: std::sync::atomic::AtomicBool,
+    /// Runners that have answered and wait for the kernel to take their sandboxes down.
+    answered: Mutex<Vec<Arc<Mutex<std::process::Child>>>>,
 }
 
 impl Running {
@@ -116,6 +121,16 @@ impl Running {
     fn remove(&self, id: u32) {
         self.children.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&id);
     }
+
+    /// Lets a runner that has answered end by itself, and forgets those that have.
+    fn let_end(&self, child: Arc<Mutex<std::process::Child>>) {
+        let mut answered = self.answered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        answered.push(child);
+        answered.retain(|child| {
+            let ended = child.lock().unwrap_or_else(std::sync::PoisonError::into_inner).try_wait();
+            matches!(ended, Ok(None))
+        });
+    }
 }
 
 impl Drop for Running {
@@ -124,6 +139,9 @@ impl Drop for Running {
         if let Some(Starter { ready, thread }) = starter {
             drop(ready);
             let _ = thread.join();
+        }
+        for child in self.answered.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            let _ = child.lock().unwrap_or_else(std::sync::PoisonError::into_inner).wait();
         }
     }
 }
@@ -145,6 +163,10 @@ pub(super) fn run(
     let child = running.add(child);
     let reply = converse(request, stdin, stdout, &mut reader, output);
     running.remove(id);
+    if let Ok(Some(reply)) = reply {
+        running.let_end(child);
+        return Ok(reply);
+    }
     if reply.is_err() {
         // Nobody reads what it writes any more: it would wait for ever. If it has ended already, all is well.
         let _ = child.lock().unwrap_or_else(std::sync::PoisonError::into_inner).kill();
@@ -172,9 +194,6 @@ fn converse(
             Err(error) => return Err(error),
         }
     }
-    let mut answer = Vec::new();
-    if let Some(mut stdout) = stdout {
-        stdout.read_to_end(&mut answer)?;
-    }
-    Ok(serde_json::from_slice(&answer).ok())
+    // The runner does not end with its answer, so the answer has no end but its own.
+    Ok(stdout.and_then(|stdout| Reply::deserialize(&mut serde_json::Deserializer::from_reader(stdout)).ok()))
 }

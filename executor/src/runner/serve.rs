@@ -2,7 +2,6 @@
 //! fork.
 
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use sinter_graph::ErrorClass;
@@ -10,12 +9,13 @@ use sinter_sandbox::{Exit, Job, SandboxError};
 
 use super::protocol::{Ending, Reply, Request};
 
-/// Reads a [`Request`] from standard input, runs it, writes a [`Reply`]. Ends silently if
-/// there is none.
+/// Makes a sandbox ready, reads a [`Request`] from standard input, runs it, writes a [`Reply`]. Ends silently if there is
+/// none. After the answer it stays until the kernel has taken the sandbox down.
 ///
 /// # Errors
 /// If standard input is no request or the answer cannot be written.
 pub fn serve() -> std::io::Result<()> {
+    let prepared = sinter_sandbox::prepare(sinter_sandbox::give_output()?);
     let mut text = Vec::new();
     std::io::stdin().lock().read_to_end(&mut text)?;
     if text.is_empty() {
@@ -24,19 +24,27 @@ pub fn serve() -> std::io::Result<()> {
     }
     let request: Request = serde_json::from_slice(&text)?;
     sinter_sandbox::die_with(request.builder)?;
-    let output = std::io::stderr().as_fd().try_clone_to_owned()?;
-    let reply = match sinter_sandbox::run(job(request, output)) {
+    let (result, _remains) = match prepared {
+        Ok(prepared) => {
+            let (result, remains) = prepared.run(&job(request));
+            (result, Some(remains))
+        }
+        Err(error) => (Err(error), None),
+    };
+    let reply = match result {
         Ok(outcome) => Reply::Ran { ending: outcome.exit.into(), line: outcome.line },
         Err(error) => failed(&error),
     };
-    std::io::stdout().lock().write_all(&serde_json::to_vec(&reply)?)
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&serde_json::to_vec(&reply)?)?;
+    stdout.flush()
 }
 
 fn failed(error: &SandboxError) -> Reply {
     Reply::Failed { message: error.to_string(), user: error.class() == ErrorClass::User }
 }
 
-fn job(request: Request, output: OwnedFd) -> Job {
+fn job(request: Request) -> Job {
     Job {
         lowers: request.lowers,
         upper: request.upper,
@@ -48,7 +56,6 @@ fn job(request: Request, output: OwnedFd) -> Job {
         gid: request.gid,
         groups: request.groups,
         workdir: request.workdir,
-        output,
         timeout: request.timeout_seconds.map(Duration::from_secs),
     }
 }

@@ -29,6 +29,21 @@ fn sandbox_hides_the_machine_from_scripts() {
     }
 }
 
+/// What is mounted, but for the single entries of `/proc`, which kernels differ in.
+#[test]
+fn sandbox_mounts_are_the_documented_ones() {
+    let output = run("while read -r _ _ _ _ at _; do echo $at; done < /proc/self/mountinfo\n").success();
+    let mut mounts: Vec<&str> = output.lines().filter(|at| !at.starts_with("/proc/")).collect();
+    mounts.sort_unstable();
+    // Only root of the machine may make device nodes; others are lent theirs.
+    mounts.retain(|at| {
+        !["null", "zero", "full", "random", "urandom", "tty"]
+            .map(|name| format!("/dev/{name}"))
+            .contains(&(*at).to_owned())
+    });
+    assert_eq!(mounts, ["/", "/dev", "/dev/pts", "/proc", "/sinter", "/sys", "/tmp"]);
+}
+
 #[test]
 fn sandbox_shows_no_foreign_process() {
     let output =

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
-use sinter_sandbox::{Blocker, Exit, Job, SandboxError, enter_user_namespace, run};
+use sinter_sandbox::{Blocker, Exit, Job, Outcome, SandboxError, enter_user_namespace, run};
 
-use crate::support::{in_child, root, run_with, skeleton, words};
+use crate::support::{in_child, root, run_into, run_with, skeleton, words};
 
 const USER: u32 = 54_321;
 
@@ -76,9 +76,13 @@ fn job(home: &Path, script: &str) -> Job {
         gid: 0,
         groups: vec![],
         workdir: PathBuf::from("/app"),
-        output: fs::File::create(home.join("output")).expect("a file").into(),
         timeout: Some(Duration::from_secs(60)),
     }
+}
+
+/// Runs a script with its output in the file `output`.
+fn run_at(home: &Path, script: &str) -> Result<Outcome, SandboxError> {
+    run(&job(home, script), fs::File::create(home.join("output")).expect("a file").into())
 }
 
 const RANGE: &str = "sintertest:200000:65536\n";
@@ -93,7 +97,7 @@ fn sandbox_works_for_an_unprivileged_user() {
             return error.to_string();
         }
         let script = "touch a; chown 33:65535 a; rm /data/gone; id -u; cat /proc/1/cmdline | tr '\\0' ' '\n";
-        let outcome = run(job(&path, script)).expect("an outcome");
+        let outcome = run_at(&path, script).expect("an outcome");
         let output = fs::read_to_string(path.join("output")).expect("the output");
         if outcome.exit != Exit::Code(0) {
             return format!("{outcome:?}: {output}");
@@ -130,7 +134,7 @@ fn sandbox_needs_no_passwd_line() {
     let said = in_child(move || {
         become_user_of(&path, "", &format!("{USER}:200000:65536\n"));
         match enter_user_namespace() {
-            Ok(()) => format!("{:?}", run(job(&path, "true")).expect("an outcome").exit),
+            Ok(()) => format!("{:?}", run_at(&path, "true").expect("an outcome").exit),
             // The privileged programs of some distributions serve named users only, and say so.
             Err(error @ SandboxError::IdMapperFailed { .. }) => error.to_string(),
             Err(error) => format!("unexpected: {error}"),
@@ -196,7 +200,7 @@ fn sandbox_names_forbidden_user_namespaces() {
         become_user(&path, RANGE);
         enter_user_namespace().expect("a namespace");
         fs::write("/proc/sys/user/max_user_namespaces", "0").expect("a setting");
-        match run(job(&path, "true")) {
+        match run_at(&path, "true") {
             Err(error @ SandboxError::Namespaces { blocker: Blocker::NamespaceLimit, .. }) => error.to_string(),
             other => format!("{other:?}"),
         }
@@ -226,7 +230,7 @@ fn sandbox_dies_with_its_caller() {
     let (mut read, write) = std::io::pipe().expect("a pipe");
     let child = in_child(move || {
         let script = "trap '' TERM HUP INT\n(setsid sleep 600) &\necho started\nsleep 600\n";
-        run_with(script, |job| job.output = write.into());
+        run_into(Some(write), script, |_| {});
         String::new()
     });
     let mut started = [0; 8];
@@ -245,7 +249,7 @@ fn sandbox_dies_with_its_caller_at_any_moment() {
     for step in 0..30u64 {
         let (mut read, write) = std::io::pipe().expect("a pipe");
         let child = in_child(move || {
-            run_with("sleep 600", |job| job.output = write.into());
+            run_into(Some(write), "sleep 600", |_| {});
             String::new()
         });
         let until = Instant::now() + Duration::from_micros(step * 300);

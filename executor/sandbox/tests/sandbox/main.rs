@@ -9,6 +9,7 @@ mod identity;
 mod lines;
 mod outcomes;
 mod support;
+mod surroundings;
 mod trees;
 
 /// Runs before `main`, while the process has a single thread: makes an unprivileged tester root of a user namespace.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sinter_graph::ErrorClass;
 use sinter_sandbox::{Exit, SandboxError};
 
-use crate::support::{run, run_with, words};
+use crate::support::{run, run_into, run_with, words};
 
 #[test]
 fn sandbox_reports_how_scripts_end() {
@@ -42,10 +42,11 @@ fn sandbox_kills_what_outlives_its_time() {
 #[test]
 fn sandbox_ends_background_processes_with_the_script() {
     let (mut read, write) = std::io::pipe().expect("a pipe");
-    let ran =
-        run_with("setsid sh -c 'trap \"\" TERM HUP; sleep 600; echo late' &\n(sleep 600) &\necho done\n", |job| {
-            job.output = write.into();
-        });
+    let ran = run_into(
+        Some(write),
+        "setsid sh -c 'trap \"\" TERM HUP; sleep 600; echo late' &\n(sleep 600) &\necho done\n",
+        |_| {},
+    );
     assert_eq!(ran.outcome().exit, Exit::Code(0));
     // The end of the output comes only when no process holds the pipe any more.
     let mut said = String::new();

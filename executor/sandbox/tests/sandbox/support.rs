@@ -147,6 +147,15 @@ pub(crate) fn run(script: &str) -> Ran {
 
 /// The same, with changes to the job.
 pub(crate) fn run_with(script: impl AsRef<[u8]>, change: impl FnOnce(&mut Job)) -> Ran {
+    run_into(None, script, change)
+}
+
+/// The same, with what the script prints going elsewhere.
+pub(crate) fn run_into(
+    other: Option<std::io::PipeWriter>,
+    script: impl AsRef<[u8]>,
+    change: impl FnOnce(&mut Job),
+) -> Ran {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     for name in ["upper", "work"] {
         fs::create_dir(dir.path().join(name)).expect("a directory");
@@ -163,11 +172,11 @@ pub(crate) fn run_with(script: impl AsRef<[u8]>, change: impl FnOnce(&mut Job)) 
         gid: 0,
         groups: vec![],
         workdir: PathBuf::from("/app"),
-        output: File::create(&output).expect("a file").into(),
         timeout: Some(Duration::from_secs(60)),
     };
     change(&mut job);
-    let result = sinter_sandbox::run(job);
+    let file = File::create(&output).expect("a file");
+    let result = sinter_sandbox::run(&job, other.map_or_else(|| file.into(), Into::into));
     let output = String::from_utf8_lossy(&fs::read(output).expect("the output")).into_owned();
     Ran { result, output, dir }
 }

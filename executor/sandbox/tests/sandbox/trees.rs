@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sinter_sandbox::{Exit, MOUNT_POINTS, SandboxError};
 
-use crate::support::{run, run_with, skeleton};
+use crate::support::{run, run_into, run_with, skeleton};
 
 /// Every path below `dir` but directories, with what it is.
 fn listing(dir: &Path) -> BTreeMap<String, String> {
@@ -129,10 +129,7 @@ fn sandbox_root_may_change_owners() {
 fn sandbox_runs_as_another_user() {
     let (mut read, write) = std::io::pipe().expect("a pipe");
     let script = "id -u; id -g; id -G; echo again > /dev/stderr; touch /tmp/x; touch /data/x 2>/dev/null || echo no\n";
-    let ran = run_with(script, |job| {
-        (job.uid, job.gid, job.groups) = (1000, 1001, vec![44, 1001]);
-        job.output = write.into();
-    });
+    let ran = run_into(Some(write), script, |job| (job.uid, job.gid, job.groups) = (1000, 1001, vec![44, 1001]));
     assert_eq!(ran.outcome().exit, Exit::Code(0));
     let mut said = String::new();
     read.read_to_string(&mut said).expect("the output");
