@@ -8,15 +8,19 @@ mod arguments;
 mod catalog;
 mod commands;
 mod console;
+mod diagnose;
 mod failure;
 mod project;
 mod render;
+mod source_text;
+mod visible;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use arguments::{Arguments, Command};
+use failure::Failure;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
@@ -37,18 +41,26 @@ fn main() -> ExitCode {
         Command::Explain { code } => commands::explain::run(code.as_deref()),
         Command::Runner => commands::runner::run(),
     };
+    ended(result)
+}
+
+/// The exit code of a command, after what went wrong has been said.
+fn ended(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.show();
-            ExitCode::from(failure.class().exit_code())
+            console::say(&render::failure::text(&failure));
+            ExitCode::from(failure.class.exit_code())
         }
     }
 }
 
 /// Help and version are data and no failure; a wrong command line is the user's error.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Where not even the message can be written there is nobody left to tell.
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::from(sinter_graph::ErrorClass::User.exit_code()) } else { ExitCode::SUCCESS }
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        console::say(&text);
+        return ExitCode::from(sinter_graph::ErrorClass::User.exit_code());
+    }
+    ended(console::data(text.trim_end()))
 }

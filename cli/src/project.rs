@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sinter_eval::{Evaluation, Settings, World};
 use sinter_graph::derivation::{Input, NodeId};
@@ -12,8 +13,9 @@ use sinter_source::directory::WorkTree;
 
 use crate::console;
 use crate::failure::Failure;
-use crate::render::diagnostics::{Renderer, SourceText};
+use crate::render::diagnostics::Renderer;
 use crate::render::text::counted;
+use crate::source_text::SourceText;
 
 /// A `.build` file, where it stands, and what it says.
 pub(crate) struct Project {
@@ -26,7 +28,7 @@ pub(crate) struct Project {
     /// Nodes that stand for targets which are selections of files.
     target_nodes: Vec<(NodeId, String)>,
     /// Every file that diagnostics may point into.
-    pub(crate) texts: Vec<SourceText>,
+    pub(crate) texts: Arc<[SourceText]>,
     /// How the file was called on the command line, for messages.
     pub(crate) file: PathBuf,
 }
@@ -55,11 +57,7 @@ impl Project {
         };
         let mut evaluation = sinter_eval::evaluate(&world, &root_file, &settings);
         let target_nodes = evaluation.graph.root_targets();
-        let texts = evaluation
-            .files
-            .iter()
-            .map(|file| SourceText { id: file.id, path: file.path.clone(), text: file.text.to_string() })
-            .collect();
+        let texts = evaluation.files.iter().map(|file| SourceText::new(file.id, &file.path, &file.text)).collect();
         Ok(Self { work_tree, words: words.into_iter().cloned().collect(), evaluation, target_nodes, texts, file })
     }
 

@@ -16,5 +16,6 @@ mod reproducible;
 mod revocable;
 mod stopping;
 mod support;
+mod terminal;
 mod times;
 mod undeclared;

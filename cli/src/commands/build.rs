@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sinter_executor::pins::Locking;
 use sinter_executor::runner::{ApartRunner, LocalRunner, Runner, RunnerProgram};
-use sinter_executor::{BuildError, Listener, Report, Request};
+use sinter_executor::{BuildError, Report, Request};
 use sinter_graph::platform::Platform;
 use sinter_oci::Destination;
 use sinter_store::Store;
@@ -15,6 +15,7 @@ use crate::commands::{check, environment};
 use crate::console;
 use crate::failure::Failure;
 use crate::project::Project;
+use crate::render::progress::Progress;
 use crate::render::{live, plain, text};
 
 pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
@@ -101,17 +102,10 @@ fn one_destination_each(targets: &[String], destinations: &[Destination]) -> Res
     }
 }
 
-/// A listener that can be told that nothing more will come.
-pub(crate) trait Progress: Listener {
-    /// Removes what is only shown while a build runs.
-    fn close(&self);
-}
-
 fn listener(style: ProgressStyle) -> Arc<dyn Progress> {
-    use std::io::IsTerminal as _;
     match style {
         ProgressStyle::Quiet => Arc::new(plain::Quiet),
-        ProgressStyle::Auto if std::io::stderr().is_terminal() => Arc::new(live::Live::new()),
+        ProgressStyle::Auto if console::can_redraw() => Arc::new(live::Live::new()),
         ProgressStyle::Auto | ProgressStyle::Plain => Arc::new(plain::Plain::default()),
     }
 }

@@ -5,7 +5,8 @@ use sinter_lang::diagnostic::Diagnostic;
 
 use crate::arguments::Check;
 use crate::console;
-use crate::failure::{self, Failure};
+use crate::diagnose::diagnose;
+use crate::failure::Failure;
 use crate::project::Project;
 use crate::render::text::counted;
 
@@ -28,7 +29,7 @@ pub(crate) fn source_problems(project: &Project) -> Result<Vec<Diagnostic>, Fail
         .map_err(|error| Failure::build(&error, project))?;
     let mut found = Vec::new();
     for problem in problems {
-        match failure::diagnose(&problem, project) {
+        match diagnose(&problem, project) {
             Some(diagnostic) => found.push(diagnostic),
             None => return Err(Failure::build(&problem, project)),
         }

@@ -3,7 +3,7 @@
 //! miette wants all labels of one report in one source, so places in other files become nested reports.
 
 use std::fmt;
-use std::io::IsTerminal as _;
+use std::sync::Arc;
 
 use miette::{
     Diagnostic as Report, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity as ReportSeverity,
@@ -12,13 +12,9 @@ use miette::{
 use sinter_lang::diagnostic::{Diagnostic, Label, Severity};
 use sinter_lang::source::FileId;
 
-/// A file that diagnostics may point into.
-#[derive(Debug, Clone)]
-pub(crate) struct SourceText {
-    pub(crate) id: FileId,
-    pub(crate) path: String,
-    pub(crate) text: String,
-}
+use crate::console;
+use crate::source_text::SourceText;
+use crate::visible::{self, Colours};
 
 /// Draws diagnostics for one terminal.
 pub(crate) struct Renderer {
@@ -28,9 +24,7 @@ pub(crate) struct Renderer {
 impl Renderer {
     /// Colours and width as standard error and the environment want them.
     pub(crate) fn for_stderr() -> Self {
-        let colour =
-            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self::new(colour)
+        Self::new(console::colours() == Colours::Kept)
     }
 
     pub(crate) fn new(colour: bool) -> Self {
@@ -64,7 +58,7 @@ impl Renderer {
 struct DrawnReport<'a> {
     diagnostic: Option<&'a Diagnostic>,
     message: String,
-    source: Option<NamedSource<String>>,
+    source: Option<NamedSource<Arc<str>>>,
     labels: Vec<LabeledSpan>,
     related: Vec<DrawnReport<'a>>,
 }
@@ -74,11 +68,11 @@ impl<'a> DrawnReport<'a> {
         let home = diagnostic.primary.span.file;
         let (here, elsewhere): (Vec<&Label>, Vec<&Label>) =
             diagnostic.secondary.iter().partition(|label| label.span.file == home);
-        let mut labels = vec![labelled(&diagnostic.primary, true)];
-        labels.extend(here.into_iter().map(|label| labelled(label, false)));
+        let mut labels = vec![labelled(files, &diagnostic.primary, true)];
+        labels.extend(here.into_iter().map(|label| labelled(files, label, false)));
         Self {
             diagnostic: Some(diagnostic),
-            message: diagnostic.message.clone(),
+            message: visible::text(&diagnostic.message),
             source: source(files, home),
             labels,
             related: elsewhere.into_iter().map(|label| Self::elsewhere(files, label)).collect(),
@@ -88,22 +82,27 @@ impl<'a> DrawnReport<'a> {
     fn elsewhere(files: &[SourceText], label: &Label) -> Self {
         Self {
             diagnostic: None,
-            message: label.text.clone(),
+            message: visible::text(&label.text),
             source: source(files, label.span.file),
-            labels: vec![labelled(&Label { span: label.span, text: String::new() }, true)],
+            labels: vec![labelled(files, &Label { span: label.span, text: String::new() }, true)],
             related: vec![],
         }
     }
 }
 
-fn source(files: &[SourceText], id: FileId) -> Option<NamedSource<String>> {
-    files.iter().find(|file| file.id == id).map(|file| NamedSource::new(&file.path, file.text.clone()))
+fn text_of(files: &[SourceText], id: FileId) -> Option<&SourceText> {
+    files.iter().find(|file| file.id == id)
 }
 
-fn labelled(label: &Label, primary: bool) -> LabeledSpan {
-    let text = (!label.text.is_empty()).then(|| label.text.clone());
+fn source(files: &[SourceText], id: FileId) -> Option<NamedSource<Arc<str>>> {
+    text_of(files, id).map(|file| NamedSource::new(&file.path, Arc::clone(&file.shown)))
+}
+
+fn labelled(files: &[SourceText], label: &Label, primary: bool) -> LabeledSpan {
+    let text = (!label.text.is_empty()).then(|| visible::text(&label.text));
     let range = label.span.range.as_range();
-    let span = (range.start, range.len());
+    let place = |offset: usize| text_of(files, label.span.file).map_or(offset, |file| file.shown_offset(offset));
+    let span = (place(range.start), place(range.end) - place(range.start));
     if primary { LabeledSpan::new_primary_with_span(text, span) } else { LabeledSpan::new_with_span(text, span) }
 }
 
@@ -136,7 +135,7 @@ impl Report for DrawnReport<'_> {
 
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
         let help = &self.diagnostic?.help;
-        (!help.is_empty()).then(|| Box::new(help.join("\n")) as Box<dyn fmt::Display>)
+        (!help.is_empty()).then(|| Box::new(visible::text(&help.join("\n"))) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

@@ -9,9 +9,11 @@ use sinter_executor::{Event, Listener};
 use sinter_graph::derivation::NodeId;
 use sinter_source::debian::Progress as Packages;
 
-use crate::commands::build::Progress;
+use crate::console;
 use crate::render::plain;
+use crate::render::progress::Progress;
 use crate::render::text::{bytes, work};
+use crate::visible::{self, Colours};
 
 /// The lines of one build.
 pub(crate) struct Live {
@@ -21,8 +23,31 @@ pub(crate) struct Live {
 
 #[derive(Default)]
 struct State {
-    running: BTreeMap<NodeId, ProgressBar>,
-    download: Option<ProgressBar>,
+    running: BTreeMap<NodeId, Line>,
+    download: Option<Line>,
+}
+
+/// A line for something that is running.
+struct Line {
+    bar: ProgressBar,
+    what: String,
+}
+
+impl Line {
+    /// Says how far it is.
+    fn show(&self, state: &str) {
+        let between = if state.is_empty() { "" } else { ": " };
+        self.bar.set_message(one_row(&format!("{}{between}{state}", self.what)));
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Neither line ends nor tabs, whose width only the terminal knows.
+fn one_row(text: &str) -> String {
+    text.replace(['\n', '\t'], " ")
 }
 
 impl Live {
@@ -30,20 +55,22 @@ impl Live {
         Self { lines: MultiProgress::new(), state: Mutex::default() }
     }
 
-    fn spinner(&self, text: String) -> ProgressBar {
-        let line = self.lines.add(ProgressBar::new_spinner());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg}") {
-            line.set_style(style);
+    /// A line for what is running. Its last field takes what is left of the width and is cut there, so it never wraps.
+    fn spinner(&self, what: &str) -> Line {
+        let bar = self.lines.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
+            bar.set_style(style);
         }
-        line.set_prefix(text);
-        line.enable_steady_tick(Duration::from_millis(100));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        let line = Line { bar, what: visible::text(what) };
+        line.show("");
         line
     }
 
     fn say(&self, event: &Event) {
-        if let Some(line) = plain::line(event) {
+        if let Some(line) = plain::line(event, console::colours()) {
             // A terminal that has gone away must not end the build.
-            let _ = self.lines.println(line);
+            let _ = self.lines.println(line.replace('\t', " "));
         }
     }
 
@@ -56,8 +83,8 @@ impl Live {
             Packages::Unpack { name, done, total } => format!("unpacking {done} of {total} {name}"),
             Packages::IndexReady { .. } | Packages::ArchiveLeftOut { .. } => String::new(),
         };
-        let line = state.download.get_or_insert_with(|| self.spinner("packages".to_owned()));
-        line.set_message(text);
+        let line = state.download.get_or_insert_with(|| self.spinner("packages"));
+        line.show(&visible::text(&text));
         let finished = match progress {
             Packages::Download { done_bytes, total_bytes, .. } => done_bytes >= total_bytes,
             Packages::Unpack { done, total, .. } => done >= total,
@@ -65,7 +92,7 @@ impl Live {
             Packages::IndexFetching { .. } | Packages::ArchiveLeftOut { .. } => false,
         };
         if finished && let Some(line) = state.download.take() {
-            line.finish_and_clear();
+            line.clear();
         }
     }
 }
@@ -75,18 +102,18 @@ impl Listener for Live {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &event {
             Event::Started { node, name, work: kind } => {
-                let line = self.spinner(format!("{} {name}", work(*kind)));
+                let line = self.spinner(&format!("{} {name}", work(*kind)));
                 state.running.insert(*node, line);
             }
             Event::Output { node, line, .. } => {
                 if let Some(running) = state.running.get(node) {
-                    running.set_message(console_safe(line));
+                    running.show(&visible::output_line(line, Colours::Dropped));
                 }
             }
             Event::Packages(progress) => self.packages(&mut state, progress),
             Event::Finished { node, .. } => {
                 if let Some(line) = state.running.remove(node) {
-                    line.finish_and_clear();
+                    line.clear();
                 }
                 self.say(&event);
             }
@@ -100,11 +127,6 @@ impl Progress for Live {
     fn close(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { running, download } = std::mem::take(&mut *state);
-        running.into_values().chain(download).for_each(|line| line.finish_and_clear());
+        running.into_values().chain(download).for_each(|line| line.clear());
     }
-}
-
-/// A script's line without control characters, which could move the cursor.
-fn console_safe(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

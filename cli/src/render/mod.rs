@@ -2,6 +2,8 @@
 //! error.
 
 pub(crate) mod diagnostics;
+pub(crate) mod failure;
 pub(crate) mod live;
 pub(crate) mod plain;
+pub(crate) mod progress;
 pub(crate) mod text;

@@ -7,9 +7,10 @@ use sinter_executor::{Event, Listener, Work};
 use sinter_source::debian::Progress as Packages;
 use sinter_store::{Wait, WaitFor};
 
-use crate::commands::build::Progress;
 use crate::console;
+use crate::render::progress::Progress;
 use crate::render::text::{bytes, counted, duration, work};
+use crate::visible::{self, Colours};
 
 /// Prints nothing.
 pub(crate) struct Quiet;
@@ -42,7 +43,7 @@ impl Listener for Plain {
         {
             return;
         }
-        if let Some(line) = line(&event) {
+        if let Some(line) = line(&event, console::colours()) {
             console::say(&format!("{line}\n"));
         }
     }
@@ -63,8 +64,17 @@ impl Plain {
     }
 }
 
-/// An event as a line; `None` if it is no news.
-pub(crate) fn line(event: &Event) -> Option<String> {
+/// An event as a line; `None` if it is no news. Nothing of it but a script's colours directs the terminal.
+pub(crate) fn line(event: &Event, colours: Colours) -> Option<String> {
+    match event {
+        Event::Output { name, line, .. } => {
+            Some(format!("{} | {}", visible::text(name), visible::output_line(line, colours)))
+        }
+        event => described(event).map(|line| visible::text(&line)),
+    }
+}
+
+fn described(event: &Event) -> Option<String> {
     Some(match event {
         Event::LockWritten { path, added } => {
             let lines: String = added.iter().take(LOCK_LINES).map(|line| format!("\n  {line}")).collect();
@@ -74,7 +84,7 @@ pub(crate) fn line(event: &Event) -> Option<String> {
         }
         Event::Packages(progress) => packages(progress)?,
         Event::Started { name, work: kind, .. } => format!("{} {name}", work(*kind)),
-        Event::Output { name, line, .. } => format!("{name} | {line}"),
+        Event::Output { .. } => return None,
         Event::Finished { name, work: Work::Merge, layer_bytes: None, .. } => format!("done {name}"),
         Event::Finished { name, elapsed, layer_bytes, .. } => {
             let layer =
