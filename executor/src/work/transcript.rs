@@ -1,9 +1,11 @@
 //! What a script prints: each line as it comes, all of it in a file, the end of it in memory.
 //!
-//! Memory stays bounded whatever a script prints, also if it never ends a line.
+//! Memory and disk stay bounded whatever a script prints, also if it never ends a line.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
+
+use crate::work::capped_log::{CappedLog, FIRST, LAST};
 
 /// How much of the end is kept for messages, in bytes.
 const KEPT: usize = 256 * 1024;
@@ -13,7 +15,7 @@ const LINE: usize = 16 * 1024;
 
 /// Takes what a script prints.
 pub(crate) struct Transcript<'a> {
-    log: File,
+    log: CappedLog,
     failed: Option<io::Error>,
     kept: Vec<u8>,
     line: Vec<u8>,
@@ -21,15 +23,15 @@ pub(crate) struct Transcript<'a> {
 }
 
 impl<'a> Transcript<'a> {
-    /// Writes everything to `log` and hands each line, without its newline and with invalid UTF-8 replaced, to `on_line`.
+    /// Writes to `log`, an empty file that can be read too, and hands each line, without its newline and with invalid UTF-8 replaced, to `on_line`.
     pub(crate) fn new(log: File, on_line: &'a dyn Fn(String)) -> Self {
-        Self { log, failed: None, kept: vec![], line: vec![], on_line }
+        Self { log: CappedLog::new(log, FIRST, LAST), failed: None, kept: vec![], line: vec![], on_line }
     }
 
     /// Takes the next bytes.
     pub(crate) fn take(&mut self, bytes: &[u8]) {
         if self.failed.is_none() {
-            self.failed = self.log.write_all(bytes).err();
+            self.failed = self.log.take(bytes).err();
         }
         self.kept.extend_from_slice(bytes);
         if self.kept.len() > 2 * KEPT {
@@ -61,7 +63,9 @@ impl<'a> Transcript<'a> {
         if !self.line.is_empty() {
             self.flush();
         }
-        self.failed.map_or(Ok(self.kept), Err)
+        self.failed.map_or(Ok(()), Err)?;
+        self.log.finish()?;
+        Ok(self.kept)
     }
 }
 
