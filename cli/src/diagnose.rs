@@ -112,6 +112,11 @@ fn step_diagnostic(failure: &StepFailure, project: &Project) -> Option<Diagnosti
     for file in &failure.undeclared {
         diagnostic = undeclared(diagnostic, file, failure.node, project);
     }
+    if let Some(full) = &failure.full_disk {
+        diagnostic = diagnostic.help(format!(
+            "the likely cause: {full}; make room there, or keep the store on another disk with --store or SINTER_STORE"
+        ));
+    }
     Some(diagnostic.help(format!("the whole output is in {}", failure.log.display())))
 }
 

@@ -11,6 +11,7 @@ use sinter_source::debian::DebianError;
 use sinter_source::directory::DirectoryError;
 use sinter_store::{ExportError, StoreError};
 
+use crate::disk::FullDisk;
 use crate::runner::{Ending, RunnerError};
 
 /// A build that did not succeed.
@@ -238,6 +239,8 @@ pub struct StepFailure {
     pub log: PathBuf,
     /// Files that it seems to have looked for, and that it did not declare.
     pub undeclared: Vec<Undeclared>,
+    /// The store's disk, if nothing was left on it: then that is the likely cause, and the machine's fault.
+    pub full_disk: Option<FullDisk>,
 }
 
 /// A file of a source that a failing step asked for without declaring it.
@@ -350,6 +353,7 @@ impl BuildError {
             Self::Output(source) => source.class(),
             Self::Sandbox { class, .. } => *class,
             Self::Capture { source, .. } => source.class(),
+            Self::Step(failure) if failure.full_disk.is_some() => ErrorClass::Environment,
             Self::Step(_) => ErrorClass::Step,
             Self::Unresolved { .. }
             | Self::NoMatch { .. }

@@ -8,6 +8,7 @@
 
 mod build;
 mod context;
+mod disk;
 mod error;
 mod events;
 mod failing_line;
@@ -32,6 +33,7 @@ mod users;
 mod work;
 
 pub use build::{LockRequest, Report, Request, Summary, TargetReport, build, lock};
+pub use disk::{FullDisk, Lack};
 pub use error::{BuildError, StepFailure, Undeclared};
 pub use events::{Event, Listener, Work};
 pub use needed::Needed;

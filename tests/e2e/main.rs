@@ -8,6 +8,7 @@ mod bad_input;
 mod consumers;
 mod crashes;
 mod debian_system;
+mod full_disk;
 mod incremental;
 mod isolation;
 mod mirror;

@@ -12,6 +12,7 @@ use sinter_store::{CapturePolicy, Given, Lease, Origin, StoreError, Workspace, c
 use super::policy::Policy;
 use super::pool::{self, Running};
 use super::{Ending, Inputs, Reply, Request, Runner, RunnerError, RunnerProgram, StepResult};
+use crate::disk;
 use crate::reload::publish_anew;
 
 /// Runs steps in sandboxes, each in a process of its own.
@@ -96,9 +97,12 @@ impl Runner for LocalRunner {
         match self.converse(&request, &lease, output)? {
             Reply::Ran { ending: Ending::Code(0), line } => {
                 let layer = self.captured(document, inputs, &workspace, &upper)?;
-                Ok(StepResult { ending: Ending::Code(0), line, layer })
+                Ok(StepResult { ending: Ending::Code(0), line, layer, full_disk: None })
             }
-            Reply::Ran { ending, line } => Ok(StepResult { ending, line, layer: None }),
+            // Asked before the workspace goes, which may be what fills the disk.
+            Reply::Ran { ending, line } => {
+                Ok(StepResult { ending, line, layer: None, full_disk: disk::full(inputs.store.root()) })
+            }
             Reply::Failed { message, user } => {
                 layers.iter().try_for_each(|layer| inputs.store.verify_layer(layer))?;
                 let class = if user { ErrorClass::User } else { ErrorClass::Environment };

@@ -19,6 +19,7 @@ mod serve;
 
 use std::sync::Arc;
 
+use crate::disk::FullDisk;
 use sinter_graph::ErrorClass;
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::step::StepDocument;
@@ -44,7 +45,7 @@ pub struct Inputs<'a> {
 }
 
 /// What a step came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepResult {
     /// How the script ended.
     pub ending: Ending,
@@ -52,6 +53,8 @@ pub struct StepResult {
     pub line: Option<u32>,
     /// The layer it yields, if it ended well and changed something.
     pub layer: Option<LayerDigest>,
+    /// The disk it wrote to, if it failed and nothing was left on that: then this is the likely cause.
+    pub full_disk: Option<FullDisk>,
 }
 
 /// Why a step could not be run, or its result not be captured.

@@ -40,6 +40,7 @@ pub(super) fn explain(context: &Context, failed: &Failed<'_>) -> BuildError {
         tail: lines[lines.len().saturating_sub(TAIL)..].iter().map(|&line| line.to_owned()).collect(),
         log: context.store.log(key).unwrap_or_default(),
         undeclared: undeclared(context, step, document, &output, line),
+        full_disk: result.full_disk.clone(),
     }))
 }
 

@@ -58,15 +58,23 @@ impl<'a> Transcript<'a> {
     /// Nothing more comes: gives the end of the output.
     ///
     /// # Errors
-    /// If the file could not be written.
+    /// If the file could not be written for another reason than a full disk.
     pub(crate) fn finish(mut self) -> io::Result<Vec<u8>> {
         if !self.line.is_empty() {
             self.flush();
         }
-        self.failed.map_or(Ok(()), Err)?;
-        self.log.finish()?;
-        Ok(self.kept)
+        let written = self.failed.map_or(Ok(()), Err).and_then(|()| self.log.finish());
+        match written {
+            // A full disk cuts the log and nothing else: whether the step failed of it, and which disk, is said with its
+            // own failure, and a step that succeeded needs no log.
+            Err(error) if !is_no_space(&error) => Err(error),
+            _ => Ok(self.kept),
+        }
     }
+}
+
+fn is_no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]
@@ -103,5 +111,14 @@ mod tests {
         assert!(kept.len() <= 2 * KEPT && kept.len() >= KEPT, "{}", kept.len());
         assert_eq!(whole.len(), 40 * 64 * 1024);
         assert!(lines.iter().all(|line| line.len() <= LINE + 64 * 1024), "a line is cut");
+    }
+
+    #[test]
+    fn full_disk_cuts_the_log_alone() {
+        let full = File::options().write(true).open("/dev/full").expect("a full device");
+        let ignore = |_| {};
+        let mut transcript = Transcript::new(full, &ignore);
+        transcript.take(b"why it failed\n");
+        assert_eq!(transcript.finish().expect("the end of the output"), b"why it failed\n");
     }
 }
