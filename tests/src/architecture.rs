@@ -1,128 +1,13 @@
-//! The rules of the workspace's architecture, as data, and the checks that hold manifests and sources against them.
+//! The checks that hold manifests and sources against the rules of the workspace's architecture.
 //!
-//! The data stands in `tests/architecture.toml`. A check takes the rules and what it looks at, and gives one sentence per
-//! violation, with the path that breaks the rule.
+//! A check takes the rules and what it looks at, and gives one sentence per violation, with the path that breaks the rule.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use serde::Deserialize;
-use toml::{Table, Value};
-
+use crate::modules::Modules;
 use crate::repository::TrackedFile;
+use crate::rules::{Circle, Limits, Never, Package, Rules};
 use crate::rust_source;
-
-/// `tests/architecture.toml`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rules {
-    /// Package -> packages of the workspace it may depend on directly.
-    pub crates: BTreeMap<String, BTreeSet<String>>,
-    /// Pairs that must not be connected.
-    pub never: Vec<Never>,
-    /// Foreign package -> the only packages that may depend on it.
-    pub homes: BTreeMap<String, BTreeSet<String>>,
-    /// Packages without IO, clock and environment.
-    pub pure: Pure,
-    /// Packages that may contain the keyword `unsafe`.
-    #[serde(rename = "unsafe")]
-    pub unsafe_code: Unsafe,
-    /// How large things may grow.
-    pub limits: Limits,
-    /// Texts that must not stand in any file.
-    pub forbidden: Forbidden,
-}
-
-/// Two packages that must not be connected, not even through others.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Never {
-    /// Where a path would begin.
-    pub from: String,
-    /// Where it would end.
-    pub to: String,
-    /// Why there must be none.
-    pub reason: String,
-}
-
-/// Packages without IO, clock and environment.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pure {
-    /// Their names.
-    pub crates: BTreeSet<String>,
-    /// The foreign packages they may depend on.
-    pub foreign: BTreeSet<String>,
-}
-
-/// Packages that may contain the keyword `unsafe`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Unsafe {
-    /// Their names.
-    pub crates: BTreeSet<String>,
-}
-
-/// How large things may grow.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// Lines of the longest file.
-    pub file_lines: usize,
-    /// Nine of ten files have at most so many lines.
-    pub file_lines_ninth_decile: usize,
-    /// Lines of the longest function.
-    pub function_lines: usize,
-    /// Nine of ten functions have at most so many lines.
-    pub function_lines_ninth_decile: usize,
-    /// Half of the functions have at most so many lines.
-    pub function_lines_median: usize,
-    /// Packages in `Cargo.lock`.
-    pub packages: usize,
-}
-
-/// Texts that must not stand in any file.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Forbidden {
-    /// Files that are not looked at, by path from the root of the repository.
-    pub except: BTreeSet<String>,
-    /// Hosts of package registries, in pieces.
-    pub hosts: Vec<Vec<String>>,
-}
-
-/// A package of the workspace as its manifest describes it.
-#[derive(Debug, Clone)]
-pub struct Package {
-    /// Its name.
-    pub name: String,
-    /// Its directory, from the root of the repository.
-    pub folder: String,
-    /// What the built package depends on: `dependencies` and `build-dependencies`, also those of single targets.
-    pub dependencies: BTreeSet<String>,
-}
-
-impl Package {
-    /// Takes the directory and the parsed manifest.
-    #[must_use]
-    pub fn new(folder: &str, manifest: &Table) -> Self {
-        let name = manifest.get("package").and_then(|package| package.get("name")).and_then(Value::as_str);
-        let targets = manifest.get("target").and_then(Value::as_table).into_iter().flat_map(Table::values);
-        let tables = std::iter::once(manifest).chain(targets.filter_map(Value::as_table));
-        let dependencies = tables.flat_map(dependency_names).collect();
-        Self { name: name.unwrap_or_default().to_owned(), folder: folder.to_owned(), dependencies }
-    }
-}
-
-fn dependency_names(table: &Table) -> Vec<String> {
-    let sections = ["dependencies", "build-dependencies"];
-    let tables = sections.iter().filter_map(|section| table.get(*section)?.as_table());
-    tables.flat_map(Table::iter).map(|(name, how)| real_name(name, how)).collect()
-}
-
-/// The name of a dependency, also if the manifest gives it another one.
-fn real_name(name: &str, how: &Value) -> String {
-    how.get("package").and_then(Value::as_str).unwrap_or(name).to_owned()
-}
 
 /// Every direct edge within the workspace must be in the table, and every package must have its row.
 #[must_use]
@@ -186,6 +71,28 @@ pub fn strangers(rules: &Rules, packages: &[Package]) -> Vec<String> {
         .filter(|(package, name)| is_wrong(package, name))
         .map(|(package, name)| format!("{} -> {name} ({}/Cargo.toml)", package.name, package.folder))
         .collect()
+}
+
+/// Modules of a crate must not use each other in circles, but for those that are listed; and the list may only shrink.
+#[must_use]
+pub fn module_circles(rules: &Rules, packages: &[Package], files: &[TrackedFile]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left: Vec<&Circle> = rules.circles.iter().collect();
+    for package in packages {
+        let modules = Modules::read(&format!("{}/src", package.folder), files);
+        for circle in modules.circles() {
+            let known = left.iter().position(|listed| listed.package == package.name && listed.modules == circle);
+            match known {
+                Some(index) => drop(left.remove(index)),
+                None => found.push(format!("{}: {}", package.name, modules.describe(&circle))),
+            }
+        }
+    }
+    found.extend(left.into_iter().map(|gone| {
+        let modules: Vec<&str> = gone.modules.iter().map(String::as_str).collect();
+        format!("{}: [[circles]] lists {}, which is no circle any more", gone.package, modules.join(", "))
+    }));
+    found
 }
 
 /// Whether a file is Rust source.

@@ -87,6 +87,29 @@ fn foreign_words_stay_at_home() {
 }
 
 #[test]
+fn circles_of_modules_are_found_and_the_list_shrinks() {
+    let files = [
+        file("folder/base/src/lib.rs", "mod a;\nmod b;"),
+        file("folder/base/src/a.rs", "use crate::b::B;"),
+        file("folder/base/src/b.rs", "use crate::a::A;"),
+    ];
+    let (packages, mut rules) = (packages(&[("base", &[])]), rules());
+    assert_eq!(module_circles(&rules, &packages, &files), ["base: a -> b, b -> a"]);
+    let listed = |modules: &[&str]| Circle {
+        package: "base".to_owned(),
+        modules: modules.iter().map(|module| (*module).to_owned()).collect(),
+        reason: String::new(),
+    };
+    rules.circles = vec![listed(&["a", "b"])];
+    assert_eq!(module_circles(&rules, &packages, &files), Vec::<String>::new());
+    rules.circles.push(listed(&["a", "c"]));
+    assert_eq!(
+        module_circles(&rules, &packages, &files),
+        ["base: [[circles]] lists a, c, which is no circle any more"]
+    );
+}
+
+#[test]
 fn heads_are_needed_in_sources_only() {
     let files = [
         file("a.rs", "//! What it is for.\n"),

@@ -5,6 +5,8 @@
 //! Must not know: the executor; what the tests in `tests/tests` conclude from the findings.
 
 pub mod architecture;
+pub mod modules;
 pub mod repository;
+pub mod rules;
 pub mod rust_source;
 pub mod spec;

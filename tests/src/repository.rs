@@ -6,7 +6,7 @@ use std::process::Command;
 
 use toml::Table;
 
-use crate::architecture::{Package, Rules};
+use crate::rules::{Package, Rules};
 
 /// A file that git tracks or would track.
 #[derive(Debug, Clone)]

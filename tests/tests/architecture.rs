@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sinter_tests::architecture::{self, Package};
+use sinter_tests::architecture;
 use sinter_tests::repository;
+use sinter_tests::rules::Package;
 
 fn assert_none(rule: &str, violations: &[String]) {
     assert!(violations.is_empty(), "{rule}:\n  {}", violations.join("\n  "));
@@ -14,6 +15,15 @@ fn crates_depend_along_the_table_only() {
     let (rules, packages) = (repository::rules(), repository::packages());
     assert_none("edges that [crates] does not allow", &architecture::forbidden_edges(&rules, &packages));
     assert_none("paths that [[never]] forbids", &architecture::forbidden_paths(&rules, &packages));
+}
+
+#[test]
+fn modules_do_not_use_each_other_in_circles() {
+    let (rules, packages, files) = (repository::rules(), repository::packages(), repository::tracked_files());
+    assert_none(
+        "circles between modules (break them; [[circles]] may only shrink)",
+        &architecture::module_circles(&rules, &packages, &files),
+    );
 }
 
 #[test]

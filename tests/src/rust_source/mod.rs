@@ -2,6 +2,8 @@
 //!
 //! A scanner and no parser: it knows comments, strings, characters and brackets, which is all that lengths need.
 
+pub mod paths;
+
 /// A function and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
@@ -31,6 +33,39 @@ pub fn code_only(source: &str) -> String {
         }
     }
     code
+}
+
+/// Code without the items that stand under `#[cfg(test)]`. Takes what [`code_only`] gives.
+#[must_use]
+pub fn without_tests(code: &str) -> String {
+    const MARK: &str = "#[cfg(test)]";
+    let mut kept = String::with_capacity(code.len());
+    let mut rest = code;
+    while let Some(start) = rest.find(MARK) {
+        kept.push_str(&rest[..start]);
+        rest = &rest[start + MARK.len()..];
+        rest = &rest[item_end(rest)..];
+    }
+    kept + rest
+}
+
+/// The position behind an item: its `;`, or the bracket that closes its braces.
+fn item_end(rest: &str) -> usize {
+    let (mut brackets, mut braces) = (0_i32, 0_i32);
+    for (position, character) in rest.char_indices() {
+        match character {
+            '(' | '[' => brackets += 1,
+            ')' | ']' => brackets -= 1,
+            '{' => braces += 1,
+            '}' => braces -= 1,
+            _ => {}
+        }
+        let is_end = character == ';' || (character == '}' && braces <= 0);
+        if is_end && brackets == 0 && braces <= 0 {
+            return position + 1;
+        }
+    }
+    rest.len()
 }
 
 /// How many characters at the start are a comment or literal; 0 if they are code.
@@ -156,6 +191,18 @@ mod tests {
             ("\"open", "     "),
         ] {
             assert_eq!(code_only(source), expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn tests_are_left_out() {
+        for (code, kept) in [
+            ("a();\n#[cfg(test)]\nmod tests { fn b() { c() } }\nd();", "a();\n\nd();"),
+            ("#[cfg(test)]\n#[path = x]\nmod tests;\nfn e() {}", "\nfn e() {}"),
+            ("#[cfg(test)]\nuse a::{b, c};\nfn e() {}", ";\nfn e() {}"),
+            ("#[cfg(test)]\nfn f(x: [u8; 2]) {}\ng();", "\ng();"),
+        ] {
+            assert_eq!(without_tests(code), kept, "{code}");
         }
     }
 
