@@ -17,14 +17,14 @@ impl Failure {
     pub(crate) fn build(error: &BuildError, project: &Project) -> Self {
         let class = error.class();
         if let Some(placed) = placed(error, project) {
-            return Self { class, what: What::Placed(placed), hints: vec![] };
+            return Self { class, what: What::Placed(placed), help: vec![] };
         }
-        let (lines, hints) = match error {
+        let (lines, help) = match error {
             BuildError::LockDrift { diff, .. } => (diff.clone(), vec![LOCK_IT.to_owned()]),
             BuildError::Step(failure) => (failure.tail.clone(), vec![]),
             _ => (vec![], vec![]),
         };
-        Self { class, what: What::Message(error.to_string(), lines), hints }
+        Self { class, what: What::Message(error.to_string(), lines), help }
     }
 }
 

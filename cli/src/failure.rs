@@ -20,7 +20,7 @@ pub(crate) struct Failure {
     /// What happened.
     pub(crate) what: What,
     /// The next steps, one sentence each.
-    pub(crate) hints: Vec<String>,
+    pub(crate) help: Vec<String>,
 }
 
 /// What happened.
@@ -53,8 +53,8 @@ pub(crate) struct LastLines {
 
 impl Failure {
     /// The command line or the file is wrong.
-    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { hints: vec![hint.into()], ..Self::message(ErrorClass::User, message) }
+    pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { help: vec![help.into()], ..Self::message(ErrorClass::User, message) }
     }
 
     /// The machine is in the way.
@@ -79,17 +79,17 @@ impl Failure {
 
     /// Diagnostics of the file, which have been shown.
     pub(crate) fn reported() -> Self {
-        Self { class: ErrorClass::User, what: What::Shown, hints: vec![] }
+        Self { class: ErrorClass::User, what: What::Shown, help: vec![] }
     }
 
     /// The lock would change.
     pub(crate) fn lock_differs(diff: &[String]) -> Self {
         let what = What::Message("sinter.lock does not match".to_owned(), diff.to_vec());
-        Self { class: ErrorClass::Lock, what, hints: vec!["run `sinter lock`".to_owned()] }
+        Self { class: ErrorClass::Lock, what, help: vec!["run `sinter lock`".to_owned()] }
     }
 
     /// A sentence without a place.
     pub(crate) fn message(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { class, what: What::Message(message.into(), vec![]), hints: vec![] }
+        Self { class, what: What::Message(message.into(), vec![]), help: vec![] }
     }
 }

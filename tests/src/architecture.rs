@@ -21,7 +21,7 @@ pub fn forbidden_edges(rules: &Rules, packages: &[Package]) -> Vec<String> {
         };
         let inside = package.dependencies.iter().filter(|name| names.contains(name.as_str()));
         let wrong = inside.filter(|name| !allowed.contains(*name));
-        found.extend(wrong.map(|name| format!("{} -> {name} ({}/Cargo.toml)", package.name, package.folder)));
+        found.extend(wrong.map(|name| format!("{} -> {name} ({}/Cargo.toml)", package.name, package.directory)));
     }
     let gone = rules.crates.keys().filter(|name| !names.contains(name.as_str()));
     found.extend(gone.map(|name| format!("[crates] names {name}, which is no package of the workspace")));
@@ -69,7 +69,7 @@ pub fn strangers(rules: &Rules, packages: &[Package]) -> Vec<String> {
     let edges = packages.iter().flat_map(|package| package.dependencies.iter().map(move |name| (package, name)));
     edges
         .filter(|(package, name)| is_wrong(package, name))
-        .map(|(package, name)| format!("{} -> {name} ({}/Cargo.toml)", package.name, package.folder))
+        .map(|(package, name)| format!("{} -> {name} ({}/Cargo.toml)", package.name, package.directory))
         .collect()
 }
 
@@ -79,7 +79,7 @@ pub fn module_circles(rules: &Rules, packages: &[Package], files: &[TrackedFile]
     let mut found = Vec::new();
     let mut left: Vec<&Circle> = rules.circles.iter().collect();
     for package in packages {
-        let modules = Modules::read(&format!("{}/src", package.folder), files);
+        let modules = Modules::read(&format!("{}/src", package.directory), files);
         for circle in modules.circles() {
             let known = left.iter().position(|listed| listed.package == package.name && listed.modules == circle);
             match known {
@@ -117,9 +117,9 @@ pub fn unsafe_files(rules: &Rules, packages: &[Package], files: &[TrackedFile]) 
     let allowed: Vec<String> = packages
         .iter()
         .filter(|package| rules.unsafe_code.crates.contains(&package.name))
-        .map(|package| format!("{}/", package.folder))
+        .map(|package| format!("{}/", package.directory))
         .collect();
-    let outside = files.iter().filter(|file| !allowed.iter().any(|folder| file.path.starts_with(folder)));
+    let outside = files.iter().filter(|file| !allowed.iter().any(|directory| file.path.starts_with(directory)));
     outside
         .filter(|file| is_rust(file) && rust_source::has_keyword(&file.text, "unsafe"))
         .map(|file| file.path.clone())

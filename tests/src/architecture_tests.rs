@@ -26,7 +26,7 @@ fn packages(list: &[(&str, &[&str])]) -> Vec<Package> {
     let package = |(name, dependencies): &(&str, &[&str])| {
         let lines: String = dependencies.iter().map(|name| format!("{name} = \"1\"\n")).collect();
         let manifest = format!("[package]\nname = \"{name}\"\n[dependencies]\n{lines}");
-        Package::new(&format!("folder/{name}"), &manifest.parse().expect("a manifest"))
+        Package::new(&format!("directory/{name}"), &manifest.parse().expect("a manifest"))
     };
     list.iter().map(package).collect()
 }
@@ -62,7 +62,7 @@ fn edges_outside_the_table_are_found() {
     let expected = ["new has no row in [crates]", "[crates] names base, which is no package of the workspace"];
     assert_eq!(forbidden_edges(&rules(), &wrong), expected);
     let upward = packages(&[("top", &[]), ("middle", &[]), ("base", &["top"])]);
-    assert_eq!(forbidden_edges(&rules(), &upward), ["base -> top (folder/base/Cargo.toml)"]);
+    assert_eq!(forbidden_edges(&rules(), &upward), ["base -> top (directory/base/Cargo.toml)"]);
 }
 
 #[test]
@@ -79,9 +79,9 @@ fn foreign_words_stay_at_home() {
     assert_eq!(strangers(&rules(), &fine), Vec::<String>::new());
     let wrong = packages(&[("top", &["syscalls"]), ("base", &["syscalls", "any"])]);
     let expected = [
-        "top -> syscalls (folder/top/Cargo.toml)",
-        "base -> any (folder/base/Cargo.toml)",
-        "base -> syscalls (folder/base/Cargo.toml)",
+        "top -> syscalls (directory/top/Cargo.toml)",
+        "base -> any (directory/base/Cargo.toml)",
+        "base -> syscalls (directory/base/Cargo.toml)",
     ];
     assert_eq!(strangers(&rules(), &wrong), expected);
 }
@@ -89,9 +89,9 @@ fn foreign_words_stay_at_home() {
 #[test]
 fn circles_of_modules_are_found_and_the_list_shrinks() {
     let files = [
-        file("folder/base/src/lib.rs", "mod a;\nmod b;"),
-        file("folder/base/src/a.rs", "use crate::b::B;"),
-        file("folder/base/src/b.rs", "use crate::a::A;"),
+        file("directory/base/src/lib.rs", "mod a;\nmod b;"),
+        file("directory/base/src/a.rs", "use crate::b::B;"),
+        file("directory/base/src/b.rs", "use crate::a::A;"),
     ];
     let (packages, mut rules) = (packages(&[("base", &[])]), rules());
     assert_eq!(module_circles(&rules, &packages, &files), ["base: a -> b, b -> a"]);
@@ -124,9 +124,9 @@ fn heads_are_needed_in_sources_only() {
 #[test]
 fn unsafe_is_found_outside_its_home() {
     let code = "fn f() { unsafe { g() } }";
-    let files = [file("folder/base/x.rs", code), file("folder/top/x.rs", code), file("folder/top/x.md", code)];
+    let files = [file("directory/base/x.rs", code), file("directory/top/x.rs", code), file("directory/top/x.md", code)];
     let packages = packages(&[("top", &[]), ("base", &[])]);
-    assert_eq!(unsafe_files(&rules(), &packages, &files), ["folder/top/x.rs"]);
+    assert_eq!(unsafe_files(&rules(), &packages, &files), ["directory/top/x.rs"]);
 }
 
 #[test]

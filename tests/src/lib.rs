@@ -10,3 +10,4 @@ pub mod repository;
 pub mod rules;
 pub mod rust_source;
 pub mod spec;
+pub mod words;

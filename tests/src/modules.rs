@@ -1,7 +1,7 @@
 //! Which modules of a crate use each other, and the circles among them.
 //!
 //! A module is a file. It uses another if its code outside of tests names something that is defined there; a re-export
-//! (`pub use`) is no use, and names are followed through it to where they are defined. What the file of a folder (`mod.rs`,
+//! (`pub use`) is no use, and names are followed through it to where they are defined. What the file of a directory (`mod.rs`,
 //! `lib.rs`) defines belongs to all files below it, so using that is no use either. A scanner and no compiler: it sees paths,
 //! not methods.
 
@@ -30,12 +30,12 @@ struct Source {
 const ROOT: &str = "crate";
 
 impl Modules {
-    /// Reads the crate whose sources lie in `folder` (`executor/store/src`).
+    /// Reads the crate whose sources lie in `directory` (`executor/store/src`).
     #[must_use]
-    pub fn read(folder: &str, files: &[TrackedFile]) -> Self {
+    pub fn read(directory: &str, files: &[TrackedFile]) -> Self {
         let texts: BTreeMap<&str, &str> = files.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect();
         let mut sources = BTreeMap::new();
-        let mut waiting: Vec<(Path, String)> = match ["lib.rs", "main.rs"].map(|name| format!("{folder}/{name}")) {
+        let mut waiting: Vec<(Path, String)> = match ["lib.rs", "main.rs"].map(|name| format!("{directory}/{name}")) {
             [lib, _] if texts.contains_key(lib.as_str()) => vec![(vec![], lib)],
             [_, main] => vec![(vec![], main)],
         };
@@ -44,7 +44,7 @@ impl Modules {
             let source = Source::read(&module, text);
             for child in &source.children {
                 let child = [module.as_slice(), std::slice::from_ref(child)].concat();
-                let stem = format!("{folder}/{}", child.join("/"));
+                let stem = format!("{directory}/{}", child.join("/"));
                 let there = [format!("{stem}.rs"), format!("{stem}/mod.rs")];
                 waiting.extend(
                     there
@@ -191,7 +191,7 @@ mod tests {
             ("m/mod.rs", "pub mod c;\npub struct M;\nfn f() { c::f() }"),
             ("m/c.rs", "use crate::a::A;\nuse super::M;"),
         ];
-        assert_eq!(circles(&files), [["a", "m::c"]], "and c may use what its folder defines");
+        assert_eq!(circles(&files), [["a", "m::c"]], "and c may use what its directory defines");
     }
 
     #[test]

@@ -61,11 +61,15 @@ pub fn rules() -> Rules {
 pub fn packages() -> Vec<Package> {
     let workspace: Table = read("Cargo.toml").parse().expect("a manifest");
     let members = workspace["workspace"]["members"].as_array().expect("a list of members");
-    members.iter().filter_map(toml::Value::as_str).map(|folder| Package::new(folder, &manifest(folder))).collect()
+    members
+        .iter()
+        .filter_map(toml::Value::as_str)
+        .map(|directory| Package::new(directory, &manifest(directory)))
+        .collect()
 }
 
-fn manifest(folder: &str) -> Table {
-    read(&format!("{folder}/Cargo.toml")).parse().expect("a manifest")
+fn manifest(directory: &str) -> Table {
+    read(&format!("{directory}/Cargo.toml")).parse().expect("a manifest")
 }
 
 /// A file of the repository.

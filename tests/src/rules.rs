@@ -23,6 +23,9 @@ pub struct Rules {
     /// Circles between modules that are still there.
     #[serde(default)]
     pub circles: Vec<Circle>,
+    /// Words that have one meaning, and their synonyms, which nobody writes.
+    #[serde(default)]
+    pub words: Vec<Word>,
     /// How large things may grow.
     pub limits: Limits,
     /// Texts that must not stand in any file.
@@ -71,6 +74,22 @@ pub struct Circle {
     pub reason: String,
 }
 
+/// A word and what it is never called.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Word {
+    /// The word.
+    pub word: String,
+    /// Its synonyms: words of texts (`lock file`), and parts of names in code where they are one word.
+    pub banned: Vec<String>,
+    /// Packages whose code may have them, for now or for good.
+    #[serde(default)]
+    pub except: BTreeSet<String>,
+    /// Why they may.
+    #[serde(default)]
+    pub reason: String,
+}
+
 /// How large things may grow.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,7 +124,7 @@ pub struct Package {
     /// Its name.
     pub name: String,
     /// Its directory, from the root of the repository.
-    pub folder: String,
+    pub directory: String,
     /// What the built package depends on: `dependencies` and `build-dependencies`, also those of single targets.
     pub dependencies: BTreeSet<String>,
 }
@@ -113,12 +132,12 @@ pub struct Package {
 impl Package {
     /// Takes the directory and the parsed manifest.
     #[must_use]
-    pub fn new(folder: &str, manifest: &Table) -> Self {
+    pub fn new(directory: &str, manifest: &Table) -> Self {
         let name = manifest.get("package").and_then(|package| package.get("name")).and_then(Value::as_str);
         let targets = manifest.get("target").and_then(Value::as_table).into_iter().flat_map(Table::values);
         let tables = std::iter::once(manifest).chain(targets.filter_map(Value::as_table));
         let dependencies = tables.flat_map(dependency_names).collect();
-        Self { name: name.unwrap_or_default().to_owned(), folder: folder.to_owned(), dependencies }
+        Self { name: name.unwrap_or_default().to_owned(), directory: directory.to_owned(), dependencies }
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Spec {
     /// Fenced blocks in the order of the text.
     pub blocks: Vec<Block>,
     /// Headings that have no number, and fences that are not closed.
-    pub faults: Vec<String>,
+    pub violations: Vec<String>,
 }
 
 impl Spec {
@@ -56,7 +56,7 @@ impl Spec {
                 (None, None) => spec.heading(line, content),
             }
         }
-        spec.faults.extend(open.map(|block| format!("line {}: the fence is not closed", block.line)));
+        spec.violations.extend(open.map(|block| format!("line {}: the fence is not closed", block.line)));
         spec
     }
 
@@ -72,7 +72,7 @@ impl Spec {
         if numbered {
             self.rules.push(Rule { line, number: number.to_owned() });
         } else {
-            self.faults.push(format!("line {line}: the heading `{title}` has no number"));
+            self.violations.push(format!("line {line}: the heading `{title}` has no number"));
         }
     }
 
@@ -80,7 +80,7 @@ impl Spec {
     #[must_use]
     pub fn misnumbered(&self) -> Vec<String> {
         let (mut chapter, mut rule) = (0, 0);
-        let mut faults = Vec::new();
+        let mut violations = Vec::new();
         for heading in &self.rules {
             let expected = if heading.number.contains('.') {
                 rule += 1;
@@ -90,10 +90,10 @@ impl Spec {
                 chapter.to_string()
             };
             if heading.number != expected {
-                faults.push(format!("line {}: {} stands where {expected} is due", heading.line, heading.number));
+                violations.push(format!("line {}: {} stands where {expected} is due", heading.line, heading.number));
             }
         }
-        faults
+        violations
     }
 
     /// Rules of the given chapters without an example that runs.
@@ -183,7 +183,7 @@ mod tests {
     fn faults_of_the_text_are_found() {
         let spec = Spec::parse(TEXT);
         assert_eq!(
-            spec.faults,
+            spec.violations,
             ["line 17: the heading `Unnumbered` has no number", "line 18: the fence is not closed"]
         );
         assert_eq!(spec.misnumbered(), ["line 15: 1.4 stands where 1.3 is due"]);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sinter_tests::architecture;
 use sinter_tests::repository;
 use sinter_tests::rules::Package;
+use sinter_tests::words;
 
 fn assert_none(rule: &str, violations: &[String]) {
     assert!(violations.is_empty(), "{rule}:\n  {}", violations.join("\n  "));
@@ -39,7 +40,7 @@ fn pure_crates_share_one_ban() {
     let bans: BTreeSet<String> = packages
         .iter()
         .filter(is_pure)
-        .map(|package| repository::read(&format!("{}/clippy.toml", package.folder)))
+        .map(|package| repository::read(&format!("{}/clippy.toml", package.directory)))
         .collect();
     assert_eq!(bans.len(), 1, "clippy.toml differs between the crates of [pure]");
     let ban = bans.first().expect("one ban");
@@ -90,4 +91,13 @@ fn no_file_names_this_checkout() {
     let (rules, files) = (repository::rules(), repository::tracked_files());
     let texts = [root.to_string_lossy().into_owned()];
     assert_none("lines with a path of this machine", &architecture::forbidden_texts(&rules, &texts, &files));
+}
+
+#[test]
+fn one_word_stands_for_one_thing() {
+    let (rules, packages, files) = (repository::rules(), repository::packages(), repository::tracked_files());
+    let list = words::list(&repository::read("ARCHITECTURE.md"));
+    assert!(list.iter().all(|row| !row.meaning.is_empty()) && list.len() > 20, "the list of words is there");
+    assert_none("the two lists of words", &words::differences(&list, &rules.words));
+    assert_none("words that the list bans", &words::banned(&rules.words, &packages, &files));
 }

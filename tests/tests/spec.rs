@@ -28,8 +28,8 @@ fn spec() -> Spec {
     Spec::parse(&repository::read("spec.md"))
 }
 
-fn assert_none(rule: &str, faults: &[String]) {
-    assert!(faults.is_empty(), "{rule}, in {} places:\n{}", faults.len(), faults.join("\n"));
+fn assert_none(rule: &str, violations: &[String]) {
+    assert!(violations.is_empty(), "{rule}, in {} places:\n{}", violations.len(), violations.join("\n"));
 }
 
 fn evaluated(spec: &Spec, block: &Block) -> Evaluation {
@@ -53,7 +53,7 @@ fn reports(evaluation: &Evaluation) -> Vec<(Severity, &'static str, u32, String)
 }
 
 /// What is wrong with an example; nothing if it yields what its info string says.
-fn fault(spec: &Spec, block: &Block) -> Option<String> {
+fn violation(spec: &Spec, block: &Block) -> Option<String> {
     let evaluation = evaluated(spec, block);
     let reports = reports(&evaluation);
     let is_error = |severity: Severity| severity == Severity::Error;
@@ -78,21 +78,21 @@ fn examples_yield_what_they_say() {
     let spec = spec();
     let examples: Vec<&Block> = spec.blocks.iter().filter(|block| block.is_example()).collect();
     assert!(examples.len() >= 100, "only {} examples were found", examples.len());
-    let faults: Vec<String> = examples.iter().filter_map(|block| fault(&spec, block)).collect();
-    assert_none("examples yield something else", &faults);
+    let violations: Vec<String> = examples.iter().filter_map(|block| violation(&spec, block)).collect();
+    assert_none("examples yield something else", &violations);
 }
 
 #[test]
 fn graphs_are_the_ones_shown() {
     let spec = spec();
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for pair in spec.blocks.windows(2).filter(|pair| pair[0].is_example() && pair[0].says("graph")) {
         let shown: Vec<String> = support::graph(&evaluated(&spec, &pair[0]).graph);
         if !pair[1].says("text") || shown.iter().map(|line| format!("{line}\n")).collect::<String>() != pair[1].text {
-            faults.push(format!("spec.md:{} yields\n{}", pair[0].line, shown.join("\n")));
+            violations.push(format!("spec.md:{} yields\n{}", pair[0].line, shown.join("\n")));
         }
     }
-    assert_none("graphs differ", &faults);
+    assert_none("graphs differ", &violations);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn lock_example_is_canonical() {
 #[test]
 fn rules_are_numbered_in_order() {
     let spec = spec();
-    assert_none("headings and fences", &[spec.faults.clone(), spec.misnumbered()].concat());
+    assert_none("headings and fences", &[spec.violations.clone(), spec.misnumbered()].concat());
     assert_none("rules of the language", &spec.rules_without_example(&LANGUAGE_CHAPTERS));
 }
 
@@ -124,7 +124,8 @@ fn reported_codes() -> BTreeSet<String> {
     let files = repository::tracked_files();
     let sources = files.iter().filter(|file| {
         let path = file.path.as_str();
-        path.ends_with(".rs") && ["lang/src/", "eval/src/", "cli/src/"].iter().any(|folder| path.starts_with(folder))
+        path.ends_with(".rs")
+            && ["lang/src/", "eval/src/", "cli/src/"].iter().any(|directory| path.starts_with(directory))
     });
     sources.flat_map(|file| codes_in(&file.text)).filter(|code| code != "E0000").collect()
 }

@@ -55,8 +55,8 @@ fn examples() -> Result<(), Failure> {
 
 fn example_files() -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
-    for folder in entries(&root().join("examples"))?.iter().filter(|path| path.is_dir()) {
-        files.extend(entries(folder)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "build")));
+    for directory in entries(&root().join("examples"))?.iter().filter(|path| path.is_dir()) {
+        files.extend(entries(directory)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "build")));
     }
     files.sort();
     Ok(files)

@@ -54,8 +54,8 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
 /// A pattern that matches nothing is rarely alone: all of them are shown at once.
 fn explained(error: &BuildError, project: &Project) -> Failure {
     match error {
-        BuildError::NoMatch { .. } | BuildError::BadPattern { .. } => check::source_problems(project)
-            .and_then(|problems| project.report(&problems))
+        BuildError::NoMatch { .. } | BuildError::BadPattern { .. } => check::source_diagnostics(project)
+            .and_then(|diagnostics| project.report(&diagnostics))
             .err()
             .unwrap_or_else(|| Failure::build(error, project)),
         _ => Failure::build(error, project),

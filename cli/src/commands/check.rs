@@ -12,8 +12,8 @@ use crate::render::text::counted;
 
 pub(crate) fn run(arguments: &Check) -> Result<(), Failure> {
     let project = Project::open(&arguments.selection.words, &arguments.selection.parameters)?;
-    let problems = source_problems(&project)?;
-    project.report(&problems)?;
+    let diagnostics = source_diagnostics(&project)?;
+    project.report(&diagnostics)?;
     project.targets()?;
     let graph = &project.evaluation.graph;
     let (targets, inputs) = (counted(graph.targets.len(), "target"), counted(graph.inputs.len(), "input"));
@@ -21,17 +21,17 @@ pub(crate) fn run(arguments: &Check) -> Result<(), Failure> {
 }
 
 /// Patterns that match nothing, if the file is otherwise right.
-pub(crate) fn source_problems(project: &Project) -> Result<Vec<Diagnostic>, Failure> {
+pub(crate) fn source_diagnostics(project: &Project) -> Result<Vec<Diagnostic>, Failure> {
     if project.evaluation.has_errors() {
         return Ok(vec![]);
     }
-    let problems = check_sources(&project.evaluation.graph, &project.work_tree)
+    let errors = check_sources(&project.evaluation.graph, &project.work_tree)
         .map_err(|error| Failure::build(&error, project))?;
     let mut found = Vec::new();
-    for problem in problems {
-        match diagnose(&problem, project) {
+    for error in errors {
+        match diagnose(&error, project) {
             Some(diagnostic) => found.push(diagnostic),
-            None => return Err(Failure::build(&problem, project)),
+            None => return Err(Failure::build(&error, project)),
         }
     }
     Ok(found)

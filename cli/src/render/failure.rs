@@ -18,8 +18,8 @@ pub(crate) fn text(failure: &Failure) -> String {
         }
     };
     let bug = (failure.class == ErrorClass::Internal).then_some(BUG);
-    for hint in failure.hints.iter().map(String::as_str).chain(bug) {
-        text.push_str(&format!("  help: {}\n", visible::text(hint)));
+    for line in failure.help.iter().map(String::as_str).chain(bug) {
+        text.push_str(&format!("  help: {}\n", visible::text(line)));
     }
     text
 }

@@ -35,18 +35,56 @@ pub fn code_only(source: &str) -> String {
     code
 }
 
-/// Code without the items that stand under `#[cfg(test)]`. Takes what [`code_only`] gives.
+const TEST_MARK: &str = "#[cfg(test)]";
+
+/// Code with spaces for the items that stand under `#[cfg(test)]`. Takes what [`code_only`] gives; lines keep their numbers.
 #[must_use]
 pub fn without_tests(code: &str) -> String {
-    const MARK: &str = "#[cfg(test)]";
     let mut kept = String::with_capacity(code.len());
     let mut rest = code;
-    while let Some(start) = rest.find(MARK) {
+    while let Some(start) = rest.find(TEST_MARK) {
+        let behind = start + TEST_MARK.len();
+        let end = behind + item_end(&rest[behind..]);
         kept.push_str(&rest[..start]);
-        rest = &rest[start + MARK.len()..];
-        rest = &rest[item_end(rest)..];
+        kept.extend(rest[start..end].chars().map(|character| if character == '\n' { '\n' } else { ' ' }));
+        rest = &rest[end..];
     }
     kept + rest
+}
+
+/// The contents of string literals outside of tests, each with the line it begins in.
+#[must_use]
+pub fn literals(source: &str) -> Vec<(usize, String)> {
+    let code = code_only(source);
+    // A literal is blank in both, so the characters before it tell whether it stands in a test.
+    let kept: Vec<char> = without_tests(&code).chars().collect();
+    let characters: Vec<char> = source.chars().collect();
+    let code: Vec<char> = code.chars().collect();
+    let mut found = Vec::new();
+    let (mut position, mut line, mut in_test) = (0, 1, false);
+    while position < characters.len() {
+        let before = position.checked_sub(1).map(|before| code[before]);
+        let length = opaque_length(&characters[position..], before);
+        if length == 0 {
+            in_test = if code[position].is_whitespace() { in_test } else { kept[position] != code[position] };
+        } else if !in_test && matches!(characters[position], '"' | 'r' | 'b' | 'c') {
+            found.push((line, characters[position..position + length].iter().collect()));
+        }
+        let end = position + length.max(1);
+        line += characters[position..end].iter().filter(|&&character| character == '\n').count();
+        position = end;
+    }
+    found
+}
+
+/// The names in code outside of tests, each with its line.
+#[must_use]
+pub fn names(source: &str) -> Vec<(usize, String)> {
+    let code = without_tests(&code_only(source));
+    let lines = (1..).zip(code.lines());
+    lines
+        .flat_map(|(line, text)| words(text).map(move |(_, word)| (line, word.to_owned())).collect::<Vec<_>>())
+        .collect()
 }
 
 /// The position behind an item: its `;`, or the bracket that closes its braces.
@@ -197,13 +235,23 @@ mod tests {
     #[test]
     fn tests_are_left_out() {
         for (code, kept) in [
-            ("a();\n#[cfg(test)]\nmod tests { fn b() { c() } }\nd();", "a();\n\nd();"),
-            ("#[cfg(test)]\n#[path = x]\nmod tests;\nfn e() {}", "\nfn e() {}"),
-            ("#[cfg(test)]\nuse a::{b, c};\nfn e() {}", ";\nfn e() {}"),
-            ("#[cfg(test)]\nfn f(x: [u8; 2]) {}\ng();", "\ng();"),
+            ("a();\n#[cfg(test)]\nmod tests { fn b() { c() } }\nd();", "a();\n\n\nd();"),
+            ("#[cfg(test)]\n#[path = x]\nmod tests;\nfn e() {}", "\n\n\nfn e() {}"),
+            ("#[cfg(test)]\nuse a::{b, c};\nfn e() {}", "\n;\nfn e() {}"),
+            ("#[cfg(test)]\nfn f(x: [u8; 2]) {}\ng();", "\n\ng();"),
         ] {
-            assert_eq!(without_tests(code), kept, "{code}");
+            let lines: Vec<String> = without_tests(code).lines().map(|line| line.trim().to_owned()).collect();
+            assert_eq!(lines.join("\n"), kept, "{code}");
         }
+    }
+
+    #[test]
+    fn literals_and_names_are_those_outside_of_tests() {
+        let source = "fn a() { b(\"one\\n\", 'c') } // \"no\"\n#[cfg(test)]\nmod tests { const X: &str = \"no\"; }\nconst Y: &str = r#\"two\"#;\n";
+        let found: Vec<(usize, String)> = literals(source);
+        assert_eq!(found, [(1, "\"one\\n\"".to_owned()), (4, "r#\"two\"#".to_owned())]);
+        let found: Vec<String> = names(source).into_iter().map(|(_, name)| name).collect();
+        assert_eq!(found, ["fn", "a", "b", "const", "Y", "str"]);
     }
 
     #[test]
