@@ -7,15 +7,18 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use sha2::{Digest as _, Sha256};
 use sinter_graph::digest::BlobDigest;
+
+use crate::resolve_host::{HostResolver, ResolveError};
 
 /// How often a request is made again without having got one byte further.
 const MAX_FRUITLESS_TRIES: u32 = 4;
@@ -107,11 +110,11 @@ enum Interrupted {
 /// begins with a new one.
 const CONNECTIONS: usize = 8;
 
-/// Looks each host up once, and one at a time: many resolvers drop some of several questions that come at once, and the system
-/// then waits five seconds before it asks again. So this lock is held over the look-up on purpose.
+/// Looks each host up once, and one at a time: many resolvers drop some of several questions that come at once. So this lock
+/// is held over the look-up on purpose.
 #[derive(Debug, Default)]
 struct Lookups {
-    system: DefaultResolver,
+    hosts: HostResolver,
     known: Mutex<HashMap<String, ResolvedSocketAddrs>>,
 }
 
@@ -119,24 +122,44 @@ impl Resolver for Lookups {
     fn resolve(
         &self,
         uri: &ureq::http::Uri,
-        config: &ureq::config::Config,
-        timeout: NextTimeout,
+        _config: &ureq::config::Config,
+        _timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = format!("{:?} {:?}", uri.scheme(), uri.authority());
+        let place = format!("{:?} {:?}", uri.scheme(), uri.authority());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(addresses) = known.get(&host) {
+        if let Some(addresses) = known.get(&place) {
             return Ok(addresses.clone());
         }
-        let addresses = self.system.resolve(uri, config, timeout)?;
-        known.insert(host, addresses.clone());
+        let (host, port) = host_and_port(uri)?;
+        let found = self.hosts.addresses(host).map_err(|error| ureq::Error::Io(std::io::Error::other(error)))?;
+        let mut addresses = self.empty();
+        found.into_iter().take(MOST_ADDRESSES).for_each(|address| addresses.push(SocketAddr::new(address, port)));
+        known.insert(place, addresses.clone());
         Ok(addresses)
     }
+}
+
+/// ureq keeps no more.
+const MOST_ADDRESSES: usize = 16;
+
+fn host_and_port(uri: &ureq::http::Uri) -> Result<(&str, u16), ureq::Error> {
+    let host = uri.host().filter(|host| !host.is_empty()).ok_or(ureq::Error::HostNotFound)?;
+    let usual = match uri.scheme_str() {
+        Some("https") => 443,
+        Some("socks4" | "socks4a" | "socks5" | "socks") => 1080,
+        _ => 80,
+    };
+    Ok((host, uri.port_u16().unwrap_or(usual)))
 }
 
 impl Http {
     /// A client that waits 30 s for a connection and 60 s for more bytes.
     #[must_use]
     pub fn new() -> Self {
+        Self::resolving_by(HostResolver::default())
+    }
+
+    pub(crate) fn resolving_by(hosts: HostResolver) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(30)))
@@ -146,7 +169,13 @@ impl Http {
             .tls_config(ureq::tls::TlsConfig::builder().root_certs(machine_roots()).build())
             .max_idle_connections_per_host(CONNECTIONS)
             .build();
-        Self { agent: ureq::Agent::with_parts(config, DefaultConnector::default(), Lookups::default()) }
+        Self {
+            agent: ureq::Agent::with_parts(
+                config,
+                DefaultConnector::default(),
+                Lookups { hosts, ..Lookups::default() },
+            ),
+        }
     }
 
     /// The body of an address, in memory.
@@ -254,9 +283,12 @@ impl Http {
     }
 }
 
-/// Errors of the address or of our own request do not go away by trying again.
+/// Errors of the address or of our own request do not go away by trying again, and name servers have been asked again.
 fn transport(url: &str, error: &ureq::Error) -> Interrupted {
     match error {
+        ureq::Error::Io(source) if source.get_ref().is_some_and(|inner| inner.is::<ResolveError>()) => {
+            Interrupted::Final(FetchError::Transport { url: url.to_owned(), reason: source.to_string() })
+        }
         ureq::Error::BadUri(_)
         | ureq::Error::Http(_)
         | ureq::Error::InvalidProxyUrl

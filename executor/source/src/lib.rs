@@ -5,3 +5,4 @@
 pub mod debian;
 pub mod directory;
 pub mod fetch;
+mod resolve_host;
