@@ -195,6 +195,14 @@ pub enum BuildError {
         /// Why.
         source: std::io::Error,
     },
+    /// This process may open too few files.
+    #[error("only {limit} files may be open at once, and a build needs {least}: raise the limit (ulimit -n)")]
+    FewDescriptors {
+        /// The limit.
+        limit: u64,
+        /// What a build needs at least.
+        least: u64,
+    },
     /// The runner process could not be started or died.
     #[error("`{name}`: cannot run the sandbox process: {source}")]
     Runner {
@@ -339,6 +347,7 @@ impl BuildError {
             | Self::LockUnwritable { .. }
             | Self::Fs(_)
             | Self::Runtime { .. }
+            | Self::FewDescriptors { .. }
             | Self::Runner { .. }
             // It reaches a caller only if something else keeps deleting from the store while a build runs.
             | Self::Revoked { .. } => ErrorClass::Environment,

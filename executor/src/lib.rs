@@ -8,6 +8,7 @@
 
 mod build;
 mod context;
+mod descriptors;
 mod disk;
 mod error;
 mod events;
@@ -33,6 +34,7 @@ mod users;
 mod work;
 
 pub use build::{LockRequest, Report, Request, Summary, TargetReport, build, lock};
+pub use descriptors::raise_descriptor_limit;
 pub use disk::{FullDisk, Lack};
 pub use error::{BuildError, StepFailure, Undeclared};
 pub use events::{Event, Listener, Work};

@@ -17,6 +17,7 @@ mod reproducible;
 mod revocable;
 mod stopping;
 mod support;
+mod surroundings;
 mod terminal;
 mod times;
 mod undeclared;

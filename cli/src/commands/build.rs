@@ -1,6 +1,6 @@
 //! `sinter build`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sinter_executor::pins::Locking;
@@ -26,9 +26,11 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
     project.report(&[])?;
     let targets = project.targets()?;
     one_destination_each(&targets, &destinations)?;
+    let program = environment::own_program()?;
+    sinter_executor::raise_descriptor_limit().map_err(|error| Failure::build(&error, &project))?;
     // Before the first thread: a process of several threads may not enter a user namespace.
     sinter_sandbox::enter_user_namespace().map_err(|error| Failure::sandbox(&error))?;
-    let runner = runner(&store)?;
+    let runner = runner(program, &store)?;
     let request = Request {
         graph: project.evaluation.graph.clone(),
         targets,
@@ -73,8 +75,8 @@ fn show(report: &Report, style: ProgressStyle) -> Result<(), Failure> {
 }
 
 /// Steps run in sandboxes of this machine. A test mode gives the runner a store of its own, which shares nothing with ours.
-fn runner(store: &Path) -> Result<Arc<dyn Runner>, Failure> {
-    let program = RunnerProgram { program: "/proc/self/exe".into(), arguments: vec!["runner".to_owned()] };
+fn runner(program: PathBuf, store: &Path) -> Result<Arc<dyn Runner>, Failure> {
+    let program = RunnerProgram { program, arguments: vec!["runner".to_owned()] };
     let local = LocalRunner::new(program, environment::is_reload());
     if !environment::is_runner_apart() {
         return Ok(Arc::new(local));

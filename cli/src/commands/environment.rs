@@ -1,6 +1,6 @@
 //! Where things are kept and come from: the store, the mirrors, whether this is CI.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sinter_graph::lock::MAIN_ARCHIVE;
 use sinter_source::debian::{MirrorConfig, MirrorError, MirrorSettings, SECURITY_ARCHIVE};
@@ -20,6 +20,19 @@ pub(crate) fn store(said: Option<&PathBuf>) -> Result<PathBuf, Failure> {
         .or_else(|| from("HOME").map(|home| home.join(".cache")))
         .map(|cache| cache.join("sinter"))
         .ok_or_else(|| Failure::environment("there is no place for the store: set SINTER_STORE, or HOME"))
+}
+
+/// The program that runs now, also if its file has been replaced since.
+///
+/// # Errors
+/// If the machine does not show it.
+pub(crate) fn own_program() -> Result<PathBuf, Failure> {
+    let program = Path::new("/proc/self/exe");
+    if program.exists() {
+        return Ok(program.to_owned());
+    }
+    let mount = "steps cannot run without it; mount it with `mount -t proc proc /proc`";
+    Err(Failure::environment(format!("/proc is not mounted, and {mount}")))
 }
 
 /// The kinds of mirrors that `--mirror` takes.
