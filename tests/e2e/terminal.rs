@@ -66,6 +66,8 @@ fn live_lines_never_wrap() {
         let drawn: Vec<&String> = rows.iter().filter(|row| row.contains("run it")).collect();
         assert!(drawn.len() > 3, "nothing was redrawn:\n{:?}", ran.stdout);
         assert!(drawn.iter().any(|row| row.contains('漢')) || columns < 21, "{drawn:?}");
+        let ended = rows.iter().any(|row| row.starts_with("done it in") && row.ends_with("changed nothing"));
+        assert!(ended, "a line that stays ends with its text:\n{:?}", ran.stdout);
         let long: Vec<&&String> = drawn.iter().filter(|row| width(row) > columns).collect();
         assert!(long.is_empty(), "wider than {columns}: {long:?}");
     }

@@ -69,8 +69,9 @@ impl Live {
 
     fn say(&self, event: &Event) {
         if let Some(line) = plain::line(event, console::colours()) {
-            // A terminal that has gone away must not end the build.
-            let _ = self.lines.println(line.replace('\t', " "));
+            // Printed with a line end of its own: what the drawing library prints ends at the right margin, which glues it to
+            // the next line where the terminal's width changes or the text is copied.
+            self.lines.suspend(|| console::say(&format!("{line}\n")));
         }
     }
 
