@@ -38,7 +38,8 @@ pub(crate) struct Scene<'a> {
 
 /// The files that the output, or where it is silent the failing command, names and that were not declared.
 pub(crate) fn undeclared(candidates: &[Candidates<'_>], scene: &Scene<'_>) -> Vec<Undeclared> {
-    let complaints = scene.output.lines().filter_map(complaint);
+    let output = without_sequences(scene.output);
+    let complaints = output.lines().filter_map(complaint);
     let said: Vec<Word> =
         complaints.flat_map(|line| words(&line).into_iter().skip_while(Word::is_program).collect::<Vec<_>>()).collect();
     let named = matches(candidates, &said, scene);
@@ -129,6 +130,19 @@ const COMPLAINTS: [&str; 16] = [
     "missing",
     "enoent",
 ];
+
+/// Output without the sequences that colour it: `ESC [`, parameters, one final letter.
+fn without_sequences(output: &str) -> String {
+    let mut pieces = output.split("\u{1b}[");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| {
+        let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit() || ";:?".contains(c));
+        let mut rest = rest.chars();
+        // The final letter belongs to the sequence too.
+        rest.next();
+        text + rest.as_str()
+    })
+}
 
 /// A line that complains of something missing, without the words of the complaint, which could be names of files too.
 fn complaint(line: &str) -> Option<String> {
@@ -223,7 +237,21 @@ fn wanted(word: &str, workdir: &str) -> Option<TreePath> {
         _ if word.starts_with('/') => return None,
         _ => word,
     };
-    TreePath::normalized(relative).ok().filter(|path| !path.is_root())
+    TreePath::normalized(&without_parents(relative)).ok().filter(|path| !path.is_root())
+}
+
+/// A path without `..`: those in its middle take a name with them. Those at its head lead out of a directory that the script
+/// went into, so what follows them is looked for anywhere.
+fn without_parents(path: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in path.split('/') {
+        match name {
+            ".." => drop(names.pop()),
+            "." | "" => {}
+            name => names.push(name),
+        }
+    }
+    names.join("/")
 }
 
 fn ends_with(file: &TreePath, tail: &TreePath) -> bool {
@@ -277,6 +305,9 @@ mod tests {
             "make: *** No rule to make target 'data/secret.txt', needed by 'all'.  Stop.",
             "Error: ENOENT: no such file or directory, open 'data/secret.txt'",
             "sh: 2: cannot open data/secret.txt: No such file",
+            "cat: ../data/secret.txt: No such file or directory",
+            "cat: other/./../data/secret.txt: No such file or directory",
+            "\u{1b}[1m\u{1b}[Kmain.c:1:10:\u{1b}[m\u{1b}[K fatal error: \u{1b}[1;31m\u{1b}[Ksecret.txt\u{1b}[m\u{1b}[K: No such file or directory",
         ] {
             assert_eq!(
                 found(&["data/secret.txt", "other"], &[], output, script),
