@@ -85,3 +85,24 @@ fn without_sequences(row: &str) -> String {
 fn width(row: &str) -> usize {
     row.chars().map(|c| if ('一'..='鿿').contains(&c) { 2 } else { 1 }).sum()
 }
+
+#[test]
+fn names_and_source_texts_are_shown_too() {
+    let place = Place::empty();
+    let name = "it\u{1b}]0;title\u{7}\u{202e}.build";
+    place.write(name, "target out = \"\u{1b}[2J\u{1b}[31m\u{9b}1m\u{202e}\" + 1\n");
+    for line in [
+        "exec $S check \"$FILE\"",
+        "exec $S check \"$FILE\" \"$(printf '\\033]0;x\\007')\"",
+        "exec $S build -o \"$FILE\"",
+    ] {
+        let mut script = place.program("script", &["-qec", line, "/dev/null"]);
+        script.env("TERM", "xterm").env("S", SINTER).env("FILE", name);
+        let ran = run(script);
+        obeys_nothing(&ran);
+        assert!(ran.stdout.contains("␛]0;title␇<U+202E>.build"), "the name is shown:\n{:?}", ran.stdout);
+        assert!(!ran.stdout.contains("\u{1b}[31m\u{9b}") && ran.code == Some(2), "{:?}", ran.stdout);
+    }
+    let ran = place.sinter(&["check", name]);
+    ran.fails(2, &["\"␛[2J␛[31m<U+009B>1m<U+202E>\" + 1"]);
+}

@@ -99,7 +99,8 @@ fn source(files: &[SourceText], id: FileId) -> Option<NamedSource<Arc<str>>> {
 }
 
 fn labelled(files: &[SourceText], label: &Label, primary: bool) -> LabeledSpan {
-    let text = (!label.text.is_empty()).then(|| visible::text(&label.text));
+    // A label has one row.
+    let text = (!label.text.is_empty()).then(|| visible::text(&label.text).replace('\n', "␊"));
     let range = label.span.range.as_range();
     let place = |offset: usize| text_of(files, label.span.file).map_or(offset, |file| file.shown_offset(offset));
     let span = (place(range.start), place(range.end) - place(range.start));
