@@ -20,10 +20,8 @@ use crate::assemble::{AssembledImage, LayerDescriptor};
 use crate::canonical::canonical_json;
 use crate::error::OciError;
 use crate::files;
-use crate::layer_source::LayerSource;
-use crate::layout;
-use crate::layout_index::LayoutIndex;
-use crate::output::{Written, distinct_layers, stream_layer};
+use crate::layer_source::{LayerSource, distinct_layers, stream_layer};
+use crate::layout_index::{LayoutIndex, marker};
 
 const BLOCK_BYTES: u64 = 512;
 
@@ -45,7 +43,7 @@ pub(crate) fn oci(image: &AssembledImage, target: &str) -> Archive {
     Archive {
         directories: &["blobs/", "blobs/sha256/"],
         documents: vec![
-            ("oci-layout".to_owned(), layout::marker()),
+            ("oci-layout".to_owned(), marker()),
             ("index.json".to_owned(), index.to_bytes()),
             (blob(image.manifest_digest), image.manifest.clone()),
             (blob(image.config_digest), image.config.clone()),
@@ -79,19 +77,19 @@ fn repository_name(target: &str) -> String {
     if words.is_empty() { "image".to_owned() } else { words.join("-") }
 }
 
-/// Writes the archive to `path`, through a symbolic link if there is one.
-pub(crate) fn write_archive(path: PathBuf, archive: &Archive, layers: &dyn LayerSource) -> Result<Written, OciError> {
-    let target = real_target(&path)?;
-    let head = archive.head().map_err(OciError::io("write", &path))?;
+/// Writes the archive to `path`, through a symbolic link if there is one; `false` if it was there already.
+pub(crate) fn write_archive(path: &Path, archive: &Archive, layers: &dyn LayerSource) -> Result<bool, OciError> {
+    let target = real_target(path)?;
+    let head = archive.head().map_err(OciError::io("write", path))?;
     if is_unchanged(&target, &head, archive.size(&head)) {
-        return Ok(Written { path, changed: false });
+        return Ok(false);
     }
     if let Some(parent) = target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         files::create_directory(parent)?;
     }
     files::write_whole(&target, |out, temporary| archive.write(&head, layers, out, temporary))?;
     files::sweep_beside(&target);
-    Ok(Written { path, changed: true })
+    Ok(true)
 }
 
 fn real_target(path: &Path) -> Result<PathBuf, OciError> {

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::test_image::{MemoryLayers, image};
-use crate::{Destination, write};
+use crate::{Destination, Written, write};
 
 fn temporary() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -46,7 +46,7 @@ fn oci_archive_holds_a_layout() {
     let expected = vec![
         ("blobs/".to_owned(), vec![]),
         ("blobs/sha256/".to_owned(), vec![]),
-        ("oci-layout".to_owned(), layout::marker()),
+        ("oci-layout".to_owned(), marker()),
         ("index.json".to_owned(), index.to_bytes()),
         (blob(image.manifest_digest.hex()), image.manifest.clone()),
         (blob(image.config_digest.hex()), image.config.clone()),

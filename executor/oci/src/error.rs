@@ -1,12 +1,21 @@
 //! What can go wrong while an image is written.
 
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::{ErrorClass, FsError};
 
-use crate::layer_source::LayerError;
+/// A layer that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct LayerError {
+    /// Whose fault it is.
+    pub class: ErrorClass,
+    /// What the store said.
+    pub source: Box<dyn Error + Send + Sync>,
+}
 
 /// An image that could not be written. What stood at the destination before still stands there.
 #[derive(Debug, thiserror::Error)]

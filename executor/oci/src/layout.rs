@@ -21,38 +21,28 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sinter_graph::digest::BlobDigest;
 
 use crate::assemble::{AssembledImage, LayerDescriptor};
-use crate::canonical::canonical_json;
 use crate::error::OciError;
 use crate::files::{self, TEMPORARY_PREFIX};
-use crate::layer_source::LayerSource;
-use crate::layout_index::LayoutIndex;
-use crate::output::{Written, distinct_layers, stream_layer};
+use crate::layer_source::{LayerSource, distinct_layers, stream_layer};
+use crate::layout_index::{LayoutIndex, VERSION, marker};
 
-/// The version of the layout (OCI image-spec v1.1, `image-layout.md`, "oci-layout file").
-const VERSION: &str = "1.0.0";
-
-/// The bytes of the file `oci-layout`.
-pub(crate) fn marker() -> Vec<u8> {
-    canonical_json(&json!({ "imageLayoutVersion": VERSION }))
-}
-
-/// Writes `image` into the layout at `path` under `name`.
+/// Writes `image` into the layout at `path` under `name`; `false` if it was there already.
 pub(crate) fn write_directory(
-    path: PathBuf,
+    path: &Path,
     image: &AssembledImage,
     layers: &dyn LayerSource,
     name: &str,
-) -> Result<Written, OciError> {
-    let layout = Layout::at(path);
+) -> Result<bool, OciError> {
+    let layout = Layout::at(path.to_owned());
     if layout.holds(image, name) {
-        return Ok(Written { path: layout.directory, changed: false });
+        return Ok(false);
     }
     layout.write(image, layers, name)?;
-    Ok(Written { path: layout.directory, changed: true })
+    Ok(true)
 }
 
 struct Layout {

@@ -18,6 +18,14 @@ use crate::files;
 /// The annotation of an index in a directory that sinter created.
 pub(crate) const OURS: &str = "sinter.layout";
 
+/// The version of the layout (OCI image-spec v1.1, `image-layout.md`, "oci-layout file").
+pub(crate) const VERSION: &str = "1.0.0";
+
+/// The bytes of the file `oci-layout`.
+pub(crate) fn marker() -> Vec<u8> {
+    canonical_json(&json!({ "imageLayoutVersion": VERSION }))
+}
+
 /// Deeper nesting of indexes than this is not followed.
 const NESTING_LIMIT: usize = 8;
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
 use crate::test_image::{MemoryLayers, image};
-use crate::{Destination, write};
+use crate::{Destination, Written, write};
 
 struct Fixture {
     directory: TempDir,

@@ -27,6 +27,6 @@ mod test_image;
 pub use assemble::{AssembledImage, CREATED, LayerDescriptor, assemble};
 pub use check::{AssemblyProblem, Found, check_configuration};
 pub use destination::{Destination, DestinationError, TARGET_PLACEHOLDER};
-pub use error::OciError;
-pub use layer_source::{LayerError, LayerSource};
+pub use error::{LayerError, OciError};
+pub use layer_source::LayerSource;
 pub use output::{Written, write};
