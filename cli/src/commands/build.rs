@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
     project.report(&[])?;
     let targets = project.targets()?;
     one_destination_each(&targets, &destinations)?;
+    sinter_oci::check_collisions(&targets, &destinations).map_err(|error| Failure::destination(&error))?;
     let program = environment::own_program()?;
     sinter_executor::raise_descriptor_limit().map_err(|error| Failure::build(&error, &project))?;
     // Before the first thread: a process of several threads may not enter a user namespace.

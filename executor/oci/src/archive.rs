@@ -22,6 +22,7 @@ use crate::error::OciError;
 use crate::files;
 use crate::layer_source::{LayerSource, distinct_layers, stream_layer};
 use crate::layout_index::{LayoutIndex, marker};
+use crate::reference::reference_name;
 
 const BLOCK_BYTES: u64 = 512;
 
@@ -35,11 +36,11 @@ pub(crate) struct Archive {
     layers: Vec<(String, LayerDescriptor)>,
 }
 
-/// The OCI layout of one image, which has the name of its target.
+/// The OCI layout of one image, under the name it has from its target.
 pub(crate) fn oci(image: &AssembledImage, target: &str) -> Archive {
     let blob = |digest: BlobDigest| format!("blobs/sha256/{}", digest.hex());
     let mut index = LayoutIndex::new();
-    index.set(target, image);
+    index.set(&reference_name(target), image);
     Archive {
         directories: &["blobs/", "blobs/sha256/"],
         documents: vec![
@@ -52,29 +53,18 @@ pub(crate) fn oci(image: &AssembledImage, target: &str) -> Archive {
     }
 }
 
-/// The docker archive of one image, tagged with the name of its target made a repository name.
+/// The docker archive of one image, tagged with the name it has from its target.
 pub(crate) fn docker(image: &AssembledImage, target: &str) -> Archive {
     let config = format!("{}.json", image.config_digest.hex());
     let layer_name = |layer: &LayerDescriptor| format!("{}.tar", layer.digest.hex());
     let layer_names: Vec<String> = image.layers.iter().map(layer_name).collect();
-    let tag = format!("{}:latest", repository_name(target));
+    let tag = format!("{}:latest", reference_name(target));
     let manifest = json!([{ "Config": config, "Layers": layer_names, "RepoTags": [tag] }]);
     Archive {
         directories: &[],
         documents: vec![("manifest.json".to_owned(), canonical_json(&manifest)), (config, image.config.clone())],
         layers: distinct_layers(image).into_iter().map(|layer| (layer_name(&layer), layer)).collect(),
     }
-}
-
-/// The nearest name that is a repository name (OCI distribution-spec v1.1, "Pulling manifests": lower case, single
-/// separators between letters and digits).
-fn repository_name(target: &str) -> String {
-    let words: Vec<String> = target
-        .split(|character: char| !character.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_ascii_lowercase)
-        .collect();
-    if words.is_empty() { "image".to_owned() } else { words.join("-") }
 }
 
 /// Writes the archive to `path`, through a symbolic link if there is one; `false` if it was there already.

@@ -37,7 +37,7 @@ fn oci_archive_holds_a_layout() {
     let image = image("a", &[layer, layer]);
     let path = directory.path().join("new/web.tar");
     assert_eq!(
-        write(&Destination::OciArchive(path.clone()), &image, &layers, "web").ok(),
+        write(&Destination::OciArchive(path.clone()), &image, &layers, "Web").ok(),
         Some(Written { path: path.clone(), changed: true })
     );
     let mut index = LayoutIndex::new();
@@ -65,7 +65,7 @@ fn docker_archive_names_config_and_layers() {
     let found: BTreeMap<String, Vec<u8>> = unpack(&directory.path().join("Web_1.tar")).into_iter().collect();
     let (one, two, config) = (one.digest.hex(), two.digest.hex(), image.config_digest.hex());
     let manifest = format!(
-        r#"[{{"Config":"{config}.json","Layers":["{one}.tar","{two}.tar","{one}.tar"],"RepoTags":["web-1:latest"]}}]"#
+        r#"[{{"Config":"{config}.json","Layers":["{one}.tar","{two}.tar","{one}.tar"],"RepoTags":["web_1:latest"]}}]"#
     );
     let expected = BTreeMap::from([
         ("manifest.json".to_owned(), manifest.into_bytes()),
@@ -130,13 +130,4 @@ fn failed_archive_leaves_the_old_file() {
     assert!(matches!(result, Err(OciError::Layer { .. })));
     assert_eq!(fs::read(&path).expect("kept"), b"old");
     assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 1);
-}
-
-#[test]
-fn repository_names_follow_the_grammar() {
-    for (target, expected) in
-        [("web", "web"), ("webServer", "webserver"), ("_a__b-", "a-b"), ("___", "image"), ("a1-b2", "a1-b2")]
-    {
-        assert_eq!(repository_name(target), expected, "{target}");
-    }
 }

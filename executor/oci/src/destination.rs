@@ -59,6 +59,27 @@ pub enum DestinationError {
         /// What was given.
         text: String,
     },
+    /// Two targets would have one name as images.
+    #[error(
+        "the targets `{one}` and `{other}` would both be the image `{name}`, because names of images have small letters \
+         and single separators: rename one, or build them in two commands"
+    )]
+    SharedName {
+        /// The target that has the name.
+        one: String,
+        /// The target that would get it too.
+        other: String,
+        /// The name.
+        name: String,
+    },
+    /// Two results would be written to one place, or one into the other.
+    #[error("{one} and {other} would be written to one place: give each a path of its own, outside of the other")]
+    SharedPlace {
+        /// What is written there first.
+        one: String,
+        /// What would replace it.
+        other: String,
+    },
     /// The path has a NUL.
     #[error("`{text}` contains a NUL character, which no path can")]
     NulInPath {

@@ -134,6 +134,15 @@ fn images_of_several_targets_share_a_layout() {
 }
 
 #[test]
+fn names_in_a_layout_follow_the_rule() {
+    let fixture = Fixture::new();
+    let image = image("a", &[]);
+    assert!(fixture.changed(&image, "Web__App"));
+    assert!(!fixture.changed(&image, "Web__App"));
+    assert_eq!(fixture.names(), ["\"web_app\""]);
+}
+
+#[test]
 fn blobs_of_a_replaced_image_are_removed() {
     let mut fixture = Fixture::new();
     let shared = fixture.layers.add(b"shared");

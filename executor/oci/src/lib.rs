@@ -14,6 +14,7 @@ mod archive;
 mod assemble;
 mod canonical;
 mod check;
+mod collision;
 mod destination;
 mod error;
 mod files;
@@ -21,12 +22,15 @@ mod layer_source;
 mod layout;
 mod layout_index;
 mod output;
+mod reference;
 #[cfg(test)]
 mod test_image;
 
 pub use assemble::{AssembledImage, CREATED, LayerDescriptor, assemble};
 pub use check::{AssemblyProblem, Found, check_configuration};
+pub use collision::check_collisions;
 pub use destination::{Destination, DestinationError, TARGET_PLACEHOLDER};
 pub use error::{LayerError, OciError};
 pub use layer_source::LayerSource;
 pub use output::{Written, write};
+pub use reference::reference_name;

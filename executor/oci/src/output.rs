@@ -8,6 +8,7 @@ use crate::destination::Destination;
 use crate::error::OciError;
 use crate::layer_source::LayerSource;
 use crate::layout;
+use crate::reference::reference_name;
 
 /// What writing an image did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,8 @@ pub struct Written {
     pub changed: bool,
 }
 
-/// Puts `image` at `destination` under the name `target`, with `{target}` in the destination replaced by that name.
+/// Puts `image` at `destination`, with `{target}` in the destination replaced by the name of the target, under the name
+/// that [`reference_name`] makes of it.
 /// Layers are read from `layers` only if they are not there yet.
 ///
 /// A layer that is already there is believed by its name and size; it is not read again.
@@ -35,7 +37,7 @@ pub fn write(
     let destination = destination.for_target(target);
     let path = destination.path();
     let changed = match &destination {
-        Destination::OciDirectory(_) => layout::write_directory(path, image, layers, target)?,
+        Destination::OciDirectory(_) => layout::write_directory(path, image, layers, &reference_name(target))?,
         Destination::OciArchive(_) => archive::write_archive(path, &archive::oci(image, target), layers)?,
         Destination::DockerArchive(_) => archive::write_archive(path, &archive::docker(image, target), layers)?,
         Destination::Directory(_) => return Err(OciError::TreeDestination { path: path.to_owned() }),

@@ -19,6 +19,10 @@ use tempfile::TempDir;
 /// A test name that the program prints when it lists its tests.
 const MARK: &str = "container_prints_from_the_image";
 
+/// A target with everything that its name may have, and the name its image gets from that.
+const TARGET: &str = "_Web__App-1_";
+const NAME: &str = "web_app-1";
+
 struct Layers(BTreeMap<LayerDigest, Vec<u8>>);
 
 impl LayerSource for Layers {
@@ -54,7 +58,7 @@ impl Fixture {
     fn write(&self, destination: &str) -> String {
         let destination = format!("{destination}:{}", self.path("web"));
         let parsed = Destination::parse(&destination).expect("a destination");
-        write(&parsed, &self.image, &self.layers, "web").expect("written");
+        write(&parsed, &self.image, &self.layers, TARGET).expect("written");
         destination
     }
 
@@ -131,9 +135,12 @@ fn json(text: &str) -> serde_json::Value {
 #[test]
 fn skopeo_reads_every_form() {
     let fixture = Fixture::new();
-    for (kind, reference) in [("oci", ":web"), ("oci-archive", ":web"), ("docker-archive", "")] {
+    for (kind, named) in [("oci", true), ("oci-archive", true), ("docker-archive", false)] {
         let _ = fs::remove_dir_all(fixture.path("web")).or_else(|_| fs::remove_file(fixture.path("web")));
-        let source = fixture.write(kind) + reference;
+        let mut source = fixture.write(kind);
+        if named {
+            source = format!("{source}:{NAME}");
+        }
         let config = json(&run("skopeo", &["inspect", "--config", &source]));
         assert_eq!(config["config"]["Cmd"][0], "--list", "{kind}");
         assert_eq!(config["created"], sinter_oci::CREATED, "{kind}");
@@ -164,7 +171,7 @@ fn skopeo_copies_without_changing_the_digest() {
 fn container_prints_from_the_image() {
     let fixture = Fixture::new();
     fixture.write("oci");
-    let (image, bundle) = (format!("{}:web", fixture.path("web")), fixture.path("bundle"));
+    let (image, bundle) = (format!("{}:{NAME}", fixture.path("web")), fixture.path("bundle"));
     run_without_cgroups("umoci", &["unpack", "--rootless", "--image", &image, &bundle]);
     assert_eq!(fs::read(Path::new(&bundle).join("rootfs/etc/passwd")).ok().as_deref(), Some(PASSWD));
     // The terminal that umoci asks for is not there when tests run.
@@ -190,6 +197,8 @@ fn podman_loads_both_archives() {
         fixture.write(kind);
         run_with("podman", &fixture.storage(), &["load", "--input", &fixture.path("web")]);
         let listed = json(&run_with("podman", &fixture.storage(), &["images", "--format", "json"]));
+        let tag = listed[0]["Names"][0].as_str().expect("a name");
+        assert!(tag.ends_with(&format!("/{NAME}:latest")), "{kind}: {tag}");
         let id = listed[0]["Id"].as_str().expect("an image").to_owned();
         assert_eq!(id, fixture.image.config_digest.hex(), "{kind}");
         let image = &json(&run_with("podman", &fixture.storage(), &["image", "inspect", &id]))[0];
@@ -207,7 +216,7 @@ fn buildah_builds_on_the_image() {
     // buildah makes a repository name of the path, which must be lower case: hence a short relative one.
     let directory = fixture.directory.path().to_string_lossy().into_owned();
     let there = [vec!["-C".to_owned(), directory, "buildah".to_owned()], fixture.storage()].concat();
-    let container = run_with("env", &there, &["from", "--signature-policy", &policy, "oci:web:web"]);
+    let container = run_with("env", &there, &["from", "--signature-policy", &policy, &format!("oci:web:{NAME}")]);
     let config = json(&run_with("buildah", &fixture.storage(), &["inspect", container.trim()]));
     assert_eq!(config["OCIv1"]["config"]["WorkingDir"], "/srv");
 }
