@@ -9,9 +9,10 @@
 //! `HEX.json` and the layers `HEX.tar` (docker image specification v1.2, "combined image JSON + filesystem changeset
 //! format"). It has no `repositories` file and no per-layer directories, which only docker before 1.10 read.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 use sinter_graph::digest::BlobDigest;
@@ -19,7 +20,7 @@ use sinter_graph::digest::BlobDigest;
 use crate::assemble::{AssembledImage, LayerDescriptor};
 use crate::canonical::canonical_json;
 use crate::error::OciError;
-use crate::files;
+use crate::files::Directory;
 use crate::layer_source::{LayerSource, distinct_layers, stream_layer};
 use crate::layout_index::{LayoutIndex, marker};
 use crate::reference::reference_name;
@@ -70,15 +71,17 @@ pub(crate) fn docker(image: &AssembledImage, target: &str) -> Archive {
 /// Writes the archive to `path`, through a symbolic link if there is one; `false` if it was there already.
 pub(crate) fn write_archive(path: &Path, archive: &Archive, layers: &dyn LayerSource) -> Result<bool, OciError> {
     let target = real_target(path)?;
+    let name = target.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| OciError::NotAFile { file: path.to_owned() })?;
     let head = archive.head().map_err(OciError::io("write", path))?;
-    if is_unchanged(&target, &head, archive.size(&head)) {
+    let size = archive.size(&head);
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = Directory::create(parent)?;
+    if directory.file_size(name) == Some(size) && directory.begins_with(name, &head) {
         return Ok(false);
     }
-    if let Some(parent) = target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        files::create_directory(parent)?;
-    }
-    files::write_whole(&target, |out, temporary| archive.write(&head, layers, out, temporary))?;
-    files::sweep_beside(&target);
+    directory.write_whole(name, size, |out, path| archive.write(&head, layers, out, path))?;
+    directory.sweep();
     Ok(true)
 }
 
@@ -88,15 +91,6 @@ fn real_target(path: &Path) -> Result<PathBuf, OciError> {
         Ok(_) => Err(OciError::NotAFile { file: path.to_owned() }),
         Err(_) => Ok(path.to_owned()),
     }
-}
-
-fn is_unchanged(path: &Path, head: &[u8], size: u64) -> bool {
-    let starts_alike = || -> io::Result<bool> {
-        let mut start = Vec::new();
-        File::open(path)?.take(head.len() as u64).read_to_end(&mut start)?;
-        Ok(start == head)
-    };
-    files::file_size(path) == Some(size) && starts_alike().unwrap_or(false)
 }
 
 impl Archive {
@@ -128,7 +122,7 @@ impl Archive {
         for (name, layer) in &self.layers {
             let header = header(name, layer.size).map_err(failed())?;
             out.write_all(header.as_bytes()).map_err(failed())?;
-            stream_layer(layer, layers, out, failed())?;
+            stream_layer(layer, layers, out, &AtomicBool::new(false), failed())?;
             out.write_all(&END[..padding(layer.size)]).map_err(failed())?;
         }
         out.write_all(&END).map_err(failed())

@@ -1,6 +1,8 @@
 //! Tests of `archive`: entries, determinism, and that unchanged archives are kept.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 
 use tempfile::TempDir;
 

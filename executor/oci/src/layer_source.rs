@@ -1,14 +1,15 @@
 //! Where layer bytes come from: the one thing this crate asks of a store, and the streaming that all forms share.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sinter_graph::digest::LayerDigest;
 
 use crate::assemble::{AssembledImage, LayerDescriptor};
 use crate::error::{LayerError, OciError};
 
-/// Gives the bytes of layers.
-pub trait LayerSource {
+/// Gives the bytes of layers, of several at once.
+pub trait LayerSource: Sync {
     /// Writes the canonical uncompressed tar of `layer` to `out`, verified against the digest while it is written.
     ///
     /// # Errors
@@ -23,14 +24,16 @@ pub(crate) fn distinct_layers(image: &AssembledImage) -> Vec<LayerDescriptor> {
     image.layers.iter().copied().filter(|layer| seen.insert(layer.digest)).collect()
 }
 
-/// Streams one layer to `out` and compares its length with the descriptor's.
+/// Streams one layer to `out` and compares its length with the descriptor's. Its digest is the source's to verify: that
+/// has to hash it anyway. Ends early, with some error, once `stop` is set.
 pub(crate) fn stream_layer(
     layer: &LayerDescriptor,
     layers: &dyn LayerSource,
     out: &mut dyn Write,
+    stop: &AtomicBool,
     on_write_error: impl FnOnce(io::Error) -> OciError,
 ) -> Result<(), OciError> {
-    let mut counted = Counted { out, bytes: 0, failure: None };
+    let mut counted = Counted { out, stop, bytes: 0, failure: None };
     let streamed = layers.write_layer(&layer.digest, &mut counted);
     // The store cannot know what `out` is, so an error of ours that comes back through it is taken from here.
     if let Some(failure) = counted.failure {
@@ -45,6 +48,7 @@ pub(crate) fn stream_layer(
 
 struct Counted<'a> {
     out: &'a mut dyn Write,
+    stop: &'a AtomicBool,
     bytes: u64,
     failure: Option<io::Error>,
 }
@@ -63,6 +67,9 @@ impl Counted<'_> {
 
 impl Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return self.keep(Err(io::Error::other("another layer failed")));
+        }
         let result = self.out.write(bytes);
         let written = self.keep(result)?;
         self.bytes = self.bytes.saturating_add(written as u64);

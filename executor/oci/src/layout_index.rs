@@ -4,7 +4,6 @@
 //! An index that sinter created carries the annotation [`OURS`]; only then may blobs that nothing names be removed.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use oci_spec::image::{ANNOTATION_REF_NAME, MediaType};
 use serde_json::{Map, Value, json};
@@ -13,7 +12,10 @@ use sinter_graph::digest::BlobDigest;
 use crate::assemble::{AssembledImage, descriptor};
 use crate::canonical::canonical_json;
 use crate::error::OciError;
-use crate::files;
+use crate::files::Directory;
+
+/// The file that names the images of a layout.
+pub(crate) const INDEX: &str = "index.json";
 
 /// The annotation of an index in a directory that sinter created.
 pub(crate) const OURS: &str = "sinter.layout";
@@ -43,10 +45,10 @@ impl LayoutIndex {
         Self(index)
     }
 
-    /// Reads an index; `None` if there is no such file.
-    pub(crate) fn read(file: &Path) -> Result<Option<Self>, OciError> {
-        let bad = |reason: &str| OciError::BadIndex { file: file.to_owned(), reason: reason.to_owned() };
-        let Some(bytes) = files::read_document(file)? else { return Ok(None) };
+    /// Reads the index of a layout; `None` if there is no such file.
+    pub(crate) fn read(directory: &Directory) -> Result<Option<Self>, OciError> {
+        let bad = |reason: &str| OciError::BadIndex { file: directory.path().join(INDEX), reason: reason.to_owned() };
+        let Some(bytes) = directory.read_document(INDEX)? else { return Ok(None) };
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| bad(&error.to_string()))?;
         match value {
             Value::Object(index) if index.get("manifests").is_some_and(Value::is_array) => Ok(Some(Self(index))),
@@ -80,7 +82,7 @@ impl LayoutIndex {
 
     /// The digests of all blobs that the index reaches, read from `blobs`, the directory of SHA-256 blobs. `None` if
     /// something on the way cannot be read or understood: then nothing may be called unreachable.
-    pub(crate) fn reachable(&self, blobs: &Path) -> Option<BTreeSet<BlobDigest>> {
+    pub(crate) fn reachable(&self, blobs: &Directory) -> Option<BTreeSet<BlobDigest>> {
         let mut found = BTreeSet::new();
         self.manifests().iter().try_for_each(|entry| reach(entry, blobs, NESTING_LIMIT, &mut found))?;
         Some(found)
@@ -105,13 +107,13 @@ fn digest_of(descriptor: &Value) -> Option<BlobDigest> {
     descriptor.get("digest")?.as_str()?.parse().ok()
 }
 
-fn reach(entry: &Value, blobs: &Path, depth: usize, found: &mut BTreeSet<BlobDigest>) -> Option<()> {
+fn reach(entry: &Value, blobs: &Directory, depth: usize, found: &mut BTreeSet<BlobDigest>) -> Option<()> {
     let digest = digest_of(entry)?;
     if !found.insert(digest) {
         return Some(());
     }
     let depth = depth.checked_sub(1)?;
-    let bytes = files::read_document(&blobs.join(digest.hex())).ok()??;
+    let bytes = blobs.read_document(&digest.hex()).ok()??;
     let document: Value = serde_json::from_slice(&bytes).ok()?;
     for leaf in document.get("config").into_iter().chain(list(&document, "layers")) {
         found.insert(digest_of(leaf)?);

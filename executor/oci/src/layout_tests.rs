@@ -1,6 +1,7 @@
 //! Tests of `layout`: what a directory holds after each way of writing into it.
 
-use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -36,7 +37,7 @@ impl Fixture {
     }
 
     fn blobs(&self) -> BTreeSet<String> {
-        entries(&self.path().join("blobs/sha256")).expect("a directory").into_iter().collect()
+        names(&self.path().join("blobs/sha256")).into_iter().collect()
     }
 
     fn index(&self) -> Value {
@@ -48,6 +49,10 @@ impl Fixture {
         let name = |entry: &Value| entry["annotations"]["org.opencontainers.image.ref.name"].to_string();
         self.index()["manifests"].as_array().expect("a list").iter().map(name).collect()
     }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    Directory::open(directory).and_then(|directory| directory.names()).expect("a directory")
 }
 
 fn blobs_of(images: &[&AssembledImage]) -> BTreeSet<String> {
@@ -148,15 +153,15 @@ fn blobs_of_a_replaced_image_are_removed() {
     let shared = fixture.layers.add(b"shared");
     let (old, new) = (image("old", &[shared, fixture.layers.add(b"old")]), image("new", &[shared]));
     fixture.changed(&old, "web");
-    fs::write(fixture.path().join(".sinter-1-index.json"), b"left by a killed process").expect("writable");
-    fs::write(fixture.path().join("blobs/sha256/.sinter-1-x"), b"left").expect("writable");
+    fs::write(fixture.path().join(".sinter-0123456789abcdef.part"), b"left by a killed process").expect("writable");
+    fs::write(fixture.path().join("blobs/sha256/.sinter-0123456789abcdef.part"), b"left").expect("writable");
     fs::write(fixture.path().join("blobs/sha256/notes"), b"kept").expect("writable");
     fixture.changed(&new, "web");
     let mut expected = blobs_of(&[&new]);
     expected.insert("notes".to_owned());
     assert_eq!(fixture.blobs(), expected);
     assert_eq!(fixture.names(), ["\"web\""]);
-    assert!(!fixture.path().join(".sinter-1-index.json").exists());
+    assert!(!fixture.path().join(".sinter-0123456789abcdef.part").exists());
 }
 
 #[test]
@@ -218,11 +223,11 @@ fn foreign_directories_are_refused_untouched() {
 fn leftovers_of_a_killed_start_are_no_obstacle() {
     let fixture = Fixture::new();
     fs::create_dir_all(fixture.path()).expect("creatable");
-    fs::write(fixture.path().join(".sinter-1-oci-layout"), b"{").expect("writable");
+    fs::write(fixture.path().join(".sinter-0123456789abcdef.part"), b"{").expect("writable");
     let image = image("a", &[]);
     assert!(fixture.changed(&image, "web"));
     assert_eq!(fixture.blobs(), blobs_of(&[&image]));
-    assert_eq!(entries(&fixture.path()).expect("a directory").len(), 3);
+    assert_eq!(names(&fixture.path()).len(), 3);
 }
 
 #[test]

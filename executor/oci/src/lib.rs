@@ -22,6 +22,7 @@ mod layer_source;
 mod layout;
 mod layout_index;
 mod output;
+mod parallel;
 mod reference;
 #[cfg(test)]
 mod test_image;

@@ -1,0 +1,86 @@
+//! Doing one thing to several layers at once.
+//!
+//! Must not know: what is done.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::assemble::LayerDescriptor;
+use crate::error::OciError;
+
+/// Calls `work` for each layer, the longest first, on as many threads as there are processors. After the first failure
+/// no other is begun, and those that run see it in the flag that `work` is given.
+///
+/// # Errors
+/// The first failure.
+pub(crate) fn side_by_side(
+    mut layers: Vec<LayerDescriptor>,
+    work: impl Fn(&LayerDescriptor, &AtomicBool) -> Result<(), OciError> + Sync,
+) -> Result<(), OciError> {
+    layers.sort_by_key(|layer| std::cmp::Reverse(layer.size));
+    let (next, stop, failure) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(None));
+    let worker = || {
+        while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            if let Err(error) = work(layer, &stop) {
+                // Whoever comes second may have failed only because it was told to stop.
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(layers.len());
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(worker);
+        }
+        worker();
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sinter_graph::digest::LayerDigest;
+
+    fn layers(count: u8) -> Vec<LayerDescriptor> {
+        let layer = |number| LayerDescriptor { digest: LayerDigest::from_bytes([number; 32]), size: number.into() };
+        (0..count).map(layer).collect()
+    }
+
+    #[test]
+    fn every_layer_is_done_once() {
+        for count in [0, 1, 2, 40] {
+            let seen = Mutex::new(Vec::new());
+            let done = side_by_side(layers(count), |layer, _| {
+                seen.lock().expect("a list").push(layer.size);
+                Ok(())
+            });
+            let mut seen = seen.into_inner().expect("a list");
+            seen.sort_unstable();
+            assert!(done.is_ok());
+            assert_eq!(seen, (0..u64::from(count)).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_first_failure_ends_the_others() {
+        let begun = AtomicUsize::new(0);
+        let failed = side_by_side(layers(200), |layer, stop| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            if layer.size == 199 {
+                return Err(OciError::LayerSize { layer: layer.digest, expected: 1, found: 2 });
+            }
+            while !stop.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            Err(OciError::TreeDestination { path: "second".into() })
+        });
+        assert!(matches!(failed, Err(OciError::LayerSize { .. })), "{failed:?}");
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        assert!(begun.into_inner() <= threads);
+    }
+}
