@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 
-use crate::support::{run, run_with, words};
+use sinter_sandbox::Exit;
+
+use crate::support::{run, run_into, run_with, words};
 
 #[test]
 fn sandbox_hides_the_machine_from_scripts() {
@@ -102,6 +105,90 @@ fn sandbox_denies_mounts_and_namespaces() {
         let ran = run(script);
         assert_ne!(ran.outcome().exit, sinter_sandbox::Exit::Code(0), "{script}: {}", ran.output);
     }
+}
+
+/// Mode, owner and times of the machine's nodes, and of the entries of `/proc` that are no processes.
+fn machine() -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    let nodes = ["null", "zero", "full", "random", "urandom", "tty", "."].map(|name| Path::new("/dev").join(name));
+    let listed = fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path());
+    let entries =
+        listed.filter(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes()[0].is_ascii_digit()));
+    let mut found: Vec<String> = nodes
+        .into_iter()
+        .chain(entries)
+        .map(|path| {
+            let metadata = path.symlink_metadata().expect("metadata");
+            // The time of a node moves with what other programs write to it.
+            format!("{} {:o} {}:{}", path.display(), metadata.mode(), metadata.uid(), metadata.gid())
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+const TAMPER: &str = r#"
+use Fcntl qw(:flock);
+for my $path (glob('/dev/* /dev/shm /dev/pts/ptmx'), grep { !m{/\d+$} } glob('/proc/* /proc/fs/* /proc/tty/* /proc/sys/*')) {
+    chmod 0640, $path; chown 7, 7, $path; utime 1, 1, $path; truncate $path, 0; rename $path, "$path.x"; unlink $path;
+    syscall(188, $path, my $n = 'user.x', my $v = 'y', 1, 0);
+    open my $file, '<', $path or next;
+    flock $file, LOCK_EX | LOCK_NB;
+    push @kept, $file;
+}
+$| = 1; print "tampered\n"; sleep 600;
+"#;
+
+/// As root of the machine, where this test runs as root: mode, owner and locks of what the machine shares with everybody.
+#[test]
+fn sandbox_cannot_tamper_with_the_machine() {
+    let before = machine();
+    let (read, write) = std::io::pipe().expect("a pipe");
+    let tampering = std::thread::spawn(move || {
+        run_into(Some(write), TAMPER, |job| {
+            job.interpreter = words("perl");
+            job.timeout = Some(std::time::Duration::from_secs(3));
+        })
+    });
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(read), &mut line).expect("a line");
+    for path in ["/dev/null", "/dev/full", "/dev/urandom", "/proc/meminfo", "/proc/uptime"] {
+        let file = fs::File::open(path).expect("a file");
+        file.try_lock().unwrap_or_else(|error| panic!("{path} is locked: {error}"));
+    }
+    assert_eq!(machine(), before);
+    assert_eq!((line.as_str(), tampering.join().expect("no panic").outcome().exit), ("tampered\n", Exit::TimedOut));
+}
+
+/// What a step changes in its own devices is there for it alone.
+#[test]
+fn sandbox_devices_work_and_are_its_own() {
+    let script = "echo x > /dev/null\n[ -c /dev/tty ]\nhead -c 3 /dev/zero | wc -c\nhead -c 5 /dev/urandom | wc -c\n\
+                  echo x > /dev/full 2>/dev/null || echo full\necho a > /dev/shm/a\n(rm /dev/null && echo x > /dev/null) 2>&1 || true\n\
+                  stat -c %a /dev/zero /dev/shm\n";
+    assert_eq!(run(script).success(), "3\n5\nfull\n666\n1777\n");
+    assert_eq!(fs::metadata("/dev/null").expect("a node").permissions().readonly(), false);
+}
+
+/// Nothing of `/proc` that is no process can be written, and what only the machine is told by is not there.
+#[test]
+fn sandbox_proc_is_read_only_but_for_processes() {
+    let script = r#"
+for my $path (grep { !m{/\d+$} } glob('/proc/* /proc/sys/kernel/* /proc/sys/vm/* /proc/sysvipc/*')) {
+    next if -l $path or -d $path;
+    print "$path is writable\n" if open my $file, '+<', $path;
+    print "$path has another mode\n" if chmod 0600, $path;
+}
+for my $path (qw(kcore keys kmsg kallsyms timer_list sysrq-trigger iomem slabinfo acpi irq bus fs)) {
+    print "$path is shown\n" if -s "/proc/$path" && !-d _ or glob("/proc/$path/*") or `cat /proc/$path 2>/dev/null`;
+}
+for my $path (qw(oom_score_adj comm coredump_filter)) {
+    open my $file, '>', "/proc/self/$path" or print "$path of the own process: $!\n";
+}
+for my $path (qw(cpuinfo meminfo stat uptime loadavg version filesystems mounts sys/kernel/osrelease self/status net/dev)) {
+    open my $file, '<', "/proc/$path" or print "$path: $!\n"; print "$path is empty\n" if !length join '', <$file>;
+}"#;
+    assert_eq!(run_with(script, |job| job.interpreter = words("perl")).success(), "");
 }
 
 /// Calls a system call by number and prints its error.
