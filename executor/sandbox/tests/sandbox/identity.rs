@@ -225,6 +225,59 @@ fn sandbox_refuses_a_namespace_for_threads() {
     assert_eq!(said.answer(), SandboxError::Threads.to_string());
 }
 
+/// In a child: what a sandbox says in a world in which root has mounted something over `place`.
+fn without(place: &'static str) -> String {
+    in_child(move || {
+        unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+        let none: Option<&str> = None;
+        mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).expect("private mounts");
+        mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), none).expect("a mount");
+        match run_with("echo x > /dev/null; echo ran", |_| {}).result {
+            Ok(outcome) => format!("{:?}", outcome.exit),
+            Err(error) => error.to_string(),
+        }
+    })
+    .answer()
+}
+
+#[test]
+fn sandbox_needs_no_devices_of_the_machine_or_names_them() {
+    let said = without("/dev");
+    assert!(said == "Code(0)" || said.starts_with("/dev of this machine lacks null, zero, full"), "{said}");
+}
+
+#[test]
+fn sandbox_names_a_missing_proc() {
+    let said = without("/proc");
+    assert!(said.starts_with("/proc is not mounted here"), "{said}");
+}
+
+#[test]
+fn sandbox_lends_devices_to_a_user_or_names_them() {
+    for (hide, expected) in
+        [(false, "Code(0)"), (true, "/dev of this machine lacks null, zero, full, random, urandom, and")]
+    {
+        let home = home();
+        let path = home.path().to_owned();
+        let said = in_child(move || {
+            become_user(&path, RANGE);
+            enter_user_namespace().expect("a namespace");
+            unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+            let none: Option<&str> = None;
+            if hide {
+                mount(Some("tmpfs"), "/dev", Some("tmpfs"), MsFlags::empty(), none).expect("a mount");
+            }
+            match run_at(&path, "echo x > /dev/null; ! chmod 600 /dev/zero 2>/dev/null; ! touch /dev/full 2> /dev/null")
+            {
+                Ok(outcome) => format!("{:?}", outcome.exit),
+                Err(error) => error.to_string(),
+            }
+        });
+        let said = said.answer();
+        assert!(said.starts_with(expected), "{said}");
+    }
+}
+
 #[test]
 fn sandbox_dies_with_its_caller() {
     let (mut read, write) = std::io::pipe().expect("a pipe");

@@ -113,6 +113,8 @@ fn sandbox_refuses_unusable_jobs() {
     assert!(matches!(&empty, SandboxError::InvalidJob { field: "lowers", .. }), "{empty}");
     let lower = run_with("true", |job| job.lowers.insert(0, PathBuf::from("/no/such/layer"))).error();
     assert!(matches!(&lower, SandboxError::Directory { path, .. } if path.ends_with("layer")), "{lower}");
+    let deep = run_with("true", |job| job.lowers = vec![PathBuf::from("/x"); 501]).error();
+    assert!(matches!(&deep, SandboxError::TooDeep { count: 501, most: 500 }), "{deep}");
     let user = run_with("true", |job| job.uid = 65_536).error();
     assert!(matches!(&user, SandboxError::InvalidJob { .. }), "{user}");
     let zero = run_with("true", |job| job.env.extend([("A".to_owned(), "\0".to_owned())])).error();

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sinter_sandbox::{Exit, MOUNT_POINTS, SandboxError};
 
-use crate::support::{run, run_into, run_with, skeleton};
+use crate::support::{in_child, run, run_into, run_with, skeleton};
 
 /// Every path below `dir` but directories, with what it is.
 fn listing(dir: &Path) -> BTreeMap<String, String> {
@@ -115,6 +115,29 @@ fn sandbox_takes_many_layers_and_long_paths() {
         job.lowers = layers;
     });
     assert_eq!(ran.success(), "450\n0\n");
+}
+
+/// Directories are opened one after the other, so that their number needs no descriptors.
+#[test]
+fn sandbox_takes_many_layers_with_few_descriptors() {
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let layers: Vec<_> = (0..490).map(|number| place.path().join(number.to_string())).collect();
+    layers.iter().for_each(|layer| fs::create_dir(layer).expect("a directory"));
+    for (limit, expected) in [(64, "Code(0)"), (9, "a sandbox needs more open files than this process may have")] {
+        let layers = layers.clone();
+        let said = in_child(move || {
+            // SAFETY: nothing in this process uses what it has inherited.
+            unsafe { nix::libc::syscall(nix::libc::SYS_close_range, 20, nix::libc::c_uint::MAX, 0) };
+            let ran = run_with("true", |job| {
+                job.lowers.splice(0..0, layers);
+                let resource = nix::sys::resource::Resource::RLIMIT_NOFILE;
+                nix::sys::resource::setrlimit(resource, limit, limit).expect("a limit");
+            });
+            ran.result.map_or_else(|error| error.to_string(), |outcome| format!("{:?}", outcome.exit))
+        });
+        let said = said.answer();
+        assert!(said.starts_with(expected), "{limit}: {said}");
+    }
 }
 
 #[test]
