@@ -17,6 +17,7 @@ mod keys;
 pub mod merge;
 mod needed;
 mod output;
+mod path_text;
 pub mod pins;
 pub mod placement;
 mod record;

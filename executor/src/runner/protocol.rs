@@ -13,10 +13,13 @@ pub struct Request {
     /// Process id of the builder: the runner does not outlive it.
     pub builder: u32,
     /// Directories of the tree, top first.
+    #[serde(with = "crate::path_text::list")]
     pub lowers: Vec<PathBuf>,
     /// Empty directory that receives what the script writes.
+    #[serde(with = "crate::path_text")]
     pub upper: PathBuf,
     /// Empty directory on the same filesystem, for the kernel.
+    #[serde(with = "crate::path_text")]
     pub work: PathBuf,
     /// The script.
     pub script: String,
@@ -31,6 +34,7 @@ pub struct Request {
     /// Supplementary groups.
     pub groups: Vec<u32>,
     /// Absolute working directory; exists in the tree.
+    #[serde(with = "crate::path_text")]
     pub workdir: PathBuf,
     /// Seconds the script may run.
     pub timeout_seconds: Option<u64>,
