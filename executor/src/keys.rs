@@ -3,15 +3,18 @@
 //! A definition key covers the derivation's own fields, the definition keys of what it is derived from, and the content
 //! of its pins and sources. Names, limits and destinations are in no key. What an image above says about environment,
 //! user and working directory reaches a step's key through the key of what it stands on.
+//!
+//! Everything is taken apart by name, so that a new field cannot stay out of a key unnoticed: what is left out is bound
+//! to a name with an underscore, beside the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sinter_graph::config::Configuration;
-use sinter_graph::derivation::{Derivation, Files, Graph, Image, Item, Merge, NodeId, Step, Unpack};
+use sinter_graph::derivation::{Derivation, Files, Graph, Image, Item, Merge, NodeId, Script, Step, Unpack};
 use sinter_graph::digest::DefinitionKey;
 use sinter_graph::encode::Encoder;
 use sinter_graph::inherit::Configurations;
-use sinter_graph::pattern::Patterns;
+use sinter_graph::lock::PinnedPackage;
 use sinter_graph::platform::Platform;
 use sinter_graph::{EPOCH, SEMANTICS};
 
@@ -62,39 +65,42 @@ impl DefinitionKeys {
     }
 
     fn encode_step(&self, inputs: &KeyInputs<'_>, step: &Step) -> Encoder {
+        // A limit of time decides whether there is a result, not which.
+        let Step { from, files, script, env, path, user, workdir, keep, drop, timeout_seconds: _limit, platform } =
+            step;
         let mut e = begin("step-definition");
-        e.field("platform").text(&step.platform.as_ref().unwrap_or(inputs.platform).to_string());
-        self.encode_node(&mut e, "from", step.from);
-        if !step.files.is_empty() {
-            e.field("files").list(step.files.iter(), |e, files| self.encode_files(e, inputs, files));
+        e.field("platform").text(&platform.as_ref().unwrap_or(inputs.platform).to_string());
+        self.encode_node(&mut e, "from", *from);
+        if !files.is_empty() {
+            e.field("files").list(files.iter(), |e, files| self.encode_files(e, inputs, files));
         }
-        e.field("script").text(&step.script.text);
-        e.texts_field("interpreter", &step.script.interpreter);
-        e.text_map_field("env", &step.env);
-        e.texts_field("path", &step.path);
-        e.optional_text_field("user", step.user.as_deref());
-        e.optional_text_field("workdir", step.workdir.as_deref());
-        if let Some(keep) = &step.keep {
+        let Script { text, interpreter } = script;
+        e.field("script").text(text);
+        e.texts_field("interpreter", interpreter);
+        e.text_map_field("env", env);
+        e.texts_field("path", path);
+        e.optional_text_field("user", user.as_deref());
+        e.optional_text_field("workdir", workdir.as_deref());
+        if let Some(keep) = keep {
             keep.encode("keep", &mut e);
         }
-        if step.drop != Patterns::default() {
-            step.drop.encode("drop", &mut e);
-        }
+        drop.encode_unless_default("drop", &mut e);
         e
     }
 
     fn encode_merge(&self, inputs: &KeyInputs<'_>, id: NodeId, merge: &Merge) -> Encoder {
+        let Merge { items, workdir, configuration_from } = merge;
         let mut e = begin("merge");
-        e.field("items").list(merge.items.iter(), |e, item| match item {
+        e.field("items").list(items.iter(), |e, item| match item {
             Item::Tree(tree) => self.encode_node(e, "tree", Some(*tree)),
             Item::Files(files) => {
                 e.field("files");
                 self.encode_files(e, inputs, files);
             }
         });
-        e.optional_text_field("workdir", merge.workdir.as_deref());
+        e.optional_text_field("workdir", workdir.as_deref());
         // What it is chosen from may be needed for nothing else, so it is named by what it says. A clash fails the build.
-        if merge.configuration_from.is_some()
+        if configuration_from.is_some()
             && let Ok(configuration) = inputs.configurations.of_node(id)
         {
             e.field("configuration");
@@ -104,9 +110,11 @@ impl DefinitionKeys {
     }
 
     fn encode_image(&self, inputs: &KeyInputs<'_>, image: &Image, configuration: &Configuration) -> Encoder {
+        // `configuration` is what comes of these two.
+        let Image { tree, configuration_from: _in_configuration, fields: _also_in_configuration } = image;
         let mut e = begin("image");
         e.field("platform").text(&inputs.platform.to_string());
-        self.encode_node(&mut e, "tree", image.tree);
+        self.encode_node(&mut e, "tree", *tree);
         e.field("configuration");
         configuration.encode(&mut e);
         e
@@ -157,16 +165,22 @@ fn begin(domain: &str) -> Encoder {
 }
 
 fn encode_unpack(inputs: &KeyInputs<'_>, unpack: &Unpack) -> Encoder {
+    // The pin stands for the input that it answers.
+    let Unpack { packages: _pinned, system } = unpack;
     let mut e = begin("unpack");
-    let packages = inputs.pins.packages(unpack);
-    e.field("packages").list(packages.iter(), |e, package| {
-        e.text(&package.name).text(&package.version).text(&package.architecture).bytes(package.sha256.as_bytes());
-    });
-    if unpack.system {
+    e.field("packages").list(inputs.pins.packages(unpack).iter(), encode_package);
+    if *system {
         // The suite decides which compatibility links a system starts with.
         e.field("system").text(inputs.pins.suite(unpack));
     }
     e
+}
+
+fn encode_package(e: &mut Encoder, package: &PinnedPackage) {
+    // Where a package is found says nothing about what is in it, and its digest covers its size.
+    let PinnedPackage { name, version, architecture, sha256, size: _in_digest, path: _place, archive: _mirror } =
+        package;
+    e.text(name).text(version).text(architecture).bytes(sha256.as_bytes());
 }
 
 fn encode_mode(e: &mut Encoder, mode: Option<u32>) {

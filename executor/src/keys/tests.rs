@@ -1,9 +1,9 @@
 //! Golden definition keys, and what enters them.
 
 use sinter_graph::config::ImageFields;
-use sinter_graph::derivation::{Input, InputId, Node, Script};
+use sinter_graph::derivation::{Input, InputId, Node};
 use sinter_graph::digest::BlobDigest;
-use sinter_graph::lock::PinnedPackage;
+use sinter_graph::pattern::Patterns;
 use sinter_source::directory::WorkTree;
 use sinter_store::Store;
 
