@@ -18,6 +18,9 @@ use crate::path::TreePath;
 const MAGIC: &[u8] = b"sinter-manifest\n";
 const VERSION: u32 = 1;
 
+/// Begins the names by which an image layer says that something is deleted (OCI image-spec, "Whiteouts").
+const RESERVED: &[u8] = b".wh.";
+
 /// The fewest bytes an entry takes: an empty path, tag, mode, owner, group, time and no attributes.
 const SMALLEST_ENTRY: usize = 4 + 1 + 3 * 4 + 8 + 4;
 
@@ -108,7 +111,7 @@ impl Manifest {
 
     /// Checks what every layer must keep to: entries sorted, no path twice, parents present and directories, the root
     /// a directory, hard links to files of this layer that come before them, no mode beyond 12 bits, whiteouts without
-    /// metadata.
+    /// metadata, no name that begins with `.wh.`, no extended attribute without a value or with `=` or NUL in its name.
     ///
     /// # Errors
     /// [`ManifestError::Entry`] names the first entry at fault.
@@ -162,8 +165,19 @@ fn entry_fault(entry: &Entry) -> Option<&'static str> {
         }
         Kind::Whiteout if !bare(entry) => Some("is a whiteout with metadata"),
         _ if entry.mode > 0o7777 => Some("has a mode of more than 12 bits"),
-        _ => None,
+        _ if entry.path.components().any(|name| name.starts_with(RESERVED)) => {
+            Some("has a name that begins with `.wh.`, which means a deletion in an image layer")
+        }
+        _ => entry.xattrs.iter().find_map(|(name, value)| attribute_fault(name, value)),
     }
+}
+
+/// What a pax record `SCHILY.xattr.NAME=VALUE` cannot hold, or what readers of layers take for a deletion of it.
+fn attribute_fault(name: &[u8], value: &[u8]) -> Option<&'static str> {
+    if name.is_empty() || name.contains(&b'=') || name.contains(&0) {
+        return Some("has an extended attribute whose name is empty or contains `=` or NUL");
+    }
+    value.is_empty().then_some("has an extended attribute without a value")
 }
 
 fn write_entry(out: &mut Vec<u8>, entry: &Entry) {

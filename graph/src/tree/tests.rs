@@ -81,6 +81,10 @@ fn cut_and_extended_bytes_are_refused() {
     assert!(matches!(Manifest::decode(&boastful), Err(ManifestError::Damaged { .. })));
 }
 
+fn attribute(entries: &mut [Entry], name: &[u8], value: &[u8]) {
+    entries[0].xattrs.insert(name.into(), value.into());
+}
+
 #[test]
 fn entries_that_are_no_layer_are_refused() {
     let with = |lines: &[&str], change: fn(&mut Vec<Entry>)| {
@@ -100,6 +104,15 @@ fn entries_that_are_no_layer_are_refused() {
         (with(&["a/"], |entries| entries[0].mode = 0o10000), "12 bits"),
         (with(&["-a"], |entries| entries[0].mtime = 1), "whiteout"),
         (with(&["a=1"], |entries| entries[0].path = TreePath::root()), "root"),
+        (with(&[".wh.a=1"], |_| {}), "begins with `.wh.`"),
+        (with(&[".wh..wh..opq=1"], |_| {}), "begins with `.wh.`"),
+        (with(&[".wh.d/", ".wh.d/a=1"], |_| {}), "begins with `.wh.`"),
+        (with(&["a/", "a/.wh.b->c"], |_| {}), "`a/.wh.b` has a name"),
+        (with(&["-.wh.a"], |_| {}), "begins with `.wh.`"),
+        (with(&["a=1"], |entries| attribute(entries, b"user.a=b", b"x")), "`=` or NUL"),
+        (with(&["a=1"], |entries| attribute(entries, b"user.a\0", b"x")), "`=` or NUL"),
+        (with(&["a=1"], |entries| attribute(entries, b"", b"x")), "is empty"),
+        (with(&["a=1"], |entries| attribute(entries, b"user.a", b"")), "without a value"),
     ] {
         let refused = Manifest::decode(&manifest.encode()).expect_err("it is no layer").to_string();
         assert!(refused.contains(part), "{refused} should say {part}");
