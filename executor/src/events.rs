@@ -79,6 +79,8 @@ pub enum Event {
         destination: String,
         /// Whether anything had to be written.
         changed: bool,
+        /// How many devices this process may not make, so that they are not there.
+        left_out: usize,
     },
 }
 

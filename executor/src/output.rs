@@ -6,7 +6,7 @@ use std::path::Path;
 use sinter_graph::derivation::NodeId;
 use sinter_graph::digest::LayerDigest;
 use sinter_oci::{AssembledImage, Destination, LayerDescriptor, LayerError, LayerSource};
-use sinter_store::{ExportError, Store, ViewError};
+use sinter_store::{ExportError, Exported, Store, ViewError};
 
 use crate::context::Context;
 use crate::error::BuildError;
@@ -41,31 +41,31 @@ pub(crate) fn write_all(
 }
 
 fn write(context: &Context, name: &str, outcome: &Outcome, destination: &Destination) -> Result<(), BuildError> {
-    let changed = match (destination, outcome.image) {
+    let (changed, left_out) = match (destination, outcome.image) {
         (Destination::Directory(directory), _) => {
-            export(context, outcome, directory)?;
-            true
+            let exported = export(context, outcome, directory)?;
+            (exported.changed, exported.skipped.len())
         }
         (_, Some(image)) => {
             let assembled = assembled(context, outcome, image)?;
-            sinter_oci::write(destination, &assembled, &Layers(&context.store), name)?.changed
+            (sinter_oci::write(destination, &assembled, &Layers(&context.store), name)?.changed, 0)
         }
         // Refused before anything was written.
-        (_, None) => false,
+        (_, None) => (false, 0),
     };
-    context.listener.on(Event::Written { target: name.to_owned(), destination: destination.to_string(), changed });
+    let (target, destination) = (name.to_owned(), destination.to_string());
+    context.listener.on(Event::Written { target, destination, changed, left_out });
     Ok(())
 }
 
-/// Files are copied without being verified; only where that fails are the layers suspected.
-fn export(context: &Context, outcome: &Outcome, directory: &Path) -> Result<(), BuildError> {
+/// Every file is verified while it is copied; where one is not what its layer says, all the layers are suspected.
+fn export(context: &Context, outcome: &Outcome, directory: &Path) -> Result<Exported, BuildError> {
     let layers = context.stack(outcome)?.layers();
     let exported = sinter_store::export_tree(&context.store, &layers, directory);
     if let Err(ExportError::Make(ViewError::Read { .. } | ViewError::Changed { .. })) = exported {
         context.verify(&layers)?;
     }
-    exported?;
-    Ok(())
+    Ok(exported?)
 }
 
 /// The store as the place where layers come from.

@@ -98,9 +98,10 @@ fn described(event: &Event) -> Option<String> {
             let place = first_difference.as_ref().map(|path| format!("; the first path that differs is {path}"));
             format!("not reproducible: {name} gave another result than before{}", place.unwrap_or_default())
         }
-        Event::Written { target, destination, changed } => {
+        Event::Written { target, destination, changed, left_out } => {
             let state = if *changed { "wrote" } else { "up to date:" };
-            format!("{state} {target} to {destination}")
+            let devices = (*left_out > 0).then(|| format!(" (left out: {left_out} devices, which only root can make)"));
+            format!("{state} {target} to {destination}{}", devices.unwrap_or_default())
         }
     })
 }

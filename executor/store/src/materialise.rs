@@ -4,21 +4,24 @@
 //! checked against the manifest. Must not know: where contents come from, what the directory is for.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fsetxattr, futimens,
-    ioctl_ficlone, linkat, makedev, mkdirat, mknodat, openat, symlinkat, utimensat,
+    linkat, makedev, mkdirat, mknodat, openat, symlinkat, utimensat,
 };
 use rustix::io::Errno;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, Manifest, ManifestError};
 use sinter_graph::{ErrorClass, FsError};
 
+use crate::materialise::content::{Copier, CopyError};
 use crate::tree_io::{open_root, os_path, whole_seconds};
+
+mod content;
 
 /// Why a directory could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +99,7 @@ pub(crate) struct Maker<'a> {
     directory: &'a Path,
     root: OwnedFd,
     strictness: Strictness,
-    buffer: Vec<u8>,
+    copier: Copier,
     /// What [`Strictness::AsPermitted`] left out.
     pub(crate) skipped: Vec<TreePath>,
 }
@@ -111,38 +114,52 @@ impl<'a> Maker<'a> {
         Self::reopen(directory, strictness)
     }
 
-    /// For a directory that was filled in another way and only lacks metadata.
-    pub(crate) fn reopen(directory: &'a Path, strictness: Strictness) -> Result<Self, ViewError> {
+    fn reopen(directory: &'a Path, strictness: Strictness) -> Result<Self, ViewError> {
         let root = open_root(directory).map_err(|error| FsError::new(directory, "open", error))?;
-        Ok(Self { directory, root, strictness, buffer: vec![0; 128 * 1024], skipped: Vec::new() })
+        Ok(Self::within(root, directory, strictness))
+    }
+
+    /// For an open directory; `directory` is where messages say that entries are.
+    pub(crate) fn within(root: OwnedFd, directory: &'a Path, strictness: Strictness) -> Self {
+        Self { directory, root, strictness, copier: Copier::new(), skipped: Vec::new() }
     }
 
     /// Makes one entry whose parent was made. Directories get their metadata from [`Maker::finish`].
     pub(crate) fn make(&mut self, entry: &Entry, content: impl FnOnce() -> io::Result<File>) -> Result<(), ViewError> {
+        self.make_as(os_path(&entry.path), entry, content)
+    }
+
+    /// Makes one entry under another name than its own.
+    pub(crate) fn make_as(
+        &mut self,
+        name: &[u8],
+        entry: &Entry,
+        content: impl FnOnce() -> io::Result<File>,
+    ) -> Result<(), ViewError> {
         match &entry.kind {
             Kind::Directory if entry.path.is_root() => Ok(()),
             Kind::Directory => {
-                let made = mkdirat(&self.root, os_path(&entry.path), Mode::RWXU);
+                let made = mkdirat(&self.root, name, Mode::RWXU);
                 made.map_err(|error| self.error(entry, "create", error))
             }
-            Kind::File { .. } => self.make_file(entry, content),
+            Kind::File { .. } => self.make_file(name, entry, content),
             Kind::HardLink { to } => self.link(to, entry),
             Kind::Symlink { target } => {
-                let made = symlinkat(&target[..], &self.root, os_path(&entry.path));
+                let made = symlinkat(&target[..], &self.root, name);
                 made.map_err(|error| self.error(entry, "create", error))?;
-                self.set_owner_and_time(entry)
+                self.set_owner_and_time(name, entry)
             }
-            Kind::Whiteout => self.node(entry, FileType::CharacterDevice, (0, 0)).map(|_| ()),
-            Kind::Fifo => self.make_node(entry, FileType::Fifo, (0, 0)),
+            Kind::Whiteout => self.node(name, entry, FileType::CharacterDevice, (0, 0)).map(|_| ()),
+            Kind::Fifo => self.make_node(name, entry, FileType::Fifo, (0, 0)),
             Kind::CharacterDevice { major, minor } => {
-                self.make_node(entry, FileType::CharacterDevice, (*major, *minor))
+                self.make_node(name, entry, FileType::CharacterDevice, (*major, *minor))
             }
-            Kind::BlockDevice { major, minor } => self.make_node(entry, FileType::BlockDevice, (*major, *minor)),
+            Kind::BlockDevice { major, minor } => self.make_node(name, entry, FileType::BlockDevice, (*major, *minor)),
         }
     }
 
     /// Makes another name of a file that was made.
-    pub(crate) fn link(&self, to: &TreePath, entry: &Entry) -> Result<(), ViewError> {
+    fn link(&self, to: &TreePath, entry: &Entry) -> Result<(), ViewError> {
         linkat(&self.root, os_path(to), &self.root, os_path(&entry.path), AtFlags::empty())
             .map_err(|error| self.error(entry, "link", error))
     }
@@ -168,37 +185,26 @@ impl<'a> Maker<'a> {
         self.set_metadata(&directory, entry)
     }
 
-    fn make_file(&mut self, entry: &Entry, content: impl FnOnce() -> io::Result<File>) -> Result<(), ViewError> {
+    fn make_file(
+        &mut self,
+        name: &[u8],
+        entry: &Entry,
+        content: impl FnOnce() -> io::Result<File>,
+    ) -> Result<(), ViewError> {
         let mut source = content().map_err(|source| ViewError::Read { path: entry.path.clone(), source })?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = openat(&self.root, os_path(&entry.path), flags, Mode::RUSR | Mode::WUSR);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = openat(&self.root, name, flags, Mode::RUSR | Mode::WUSR);
         let mut file = File::from(made.map_err(|error| self.error(entry, "create", error))?);
-        // A clone shares blocks that were checked when they came into the store.
-        let cloned = self.strictness == Strictness::AsPermitted && ioctl_ficlone(&file, &source).is_ok();
-        if !cloned {
-            self.copy(entry, &mut source, &mut file)?;
+        let copied = self.copier.copy(&mut source, &mut file).map_err(|error| match error {
+            CopyError::Read(source) => ViewError::Read { path: entry.path.clone(), source },
+            CopyError::Write(source) => self.error(entry, "write", source),
+        })?;
+        let same = matches!(&entry.kind, Kind::File { size, content }
+            if *size == copied.0 && content.as_bytes() == copied.1.as_bytes());
+        if !same {
+            return Err(ViewError::Changed { path: entry.path.clone() });
         }
         self.set_metadata(&file, entry)
-    }
-
-    fn copy(&mut self, entry: &Entry, source: &mut File, file: &mut File) -> Result<(), ViewError> {
-        let mut hasher = blake3::Hasher::new();
-        let mut copied = 0_u64;
-        loop {
-            let count = match source.read(&mut self.buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result.map_err(|source| ViewError::Read { path: entry.path.clone(), source })?,
-            };
-            if count == 0 {
-                break;
-            }
-            hasher.update(&self.buffer[..count]);
-            copied += count as u64;
-            file.write_all(&self.buffer[..count]).map_err(|error| self.error(entry, "write", error))?;
-        }
-        let same = matches!(&entry.kind, Kind::File { size, content }
-            if *size == copied && content.as_bytes() == hasher.finalize().as_bytes());
-        if same { Ok(()) } else { Err(ViewError::Changed { path: entry.path.clone() }) }
     }
 
     /// Owner before mode, because a change of owner clears setuid; and before attributes, because it clears
@@ -214,37 +220,36 @@ impl<'a> Maker<'a> {
         futimens(&file, &whole_seconds(entry.mtime)).map_err(|error| self.error(entry, "set the time", error))
     }
 
-    fn make_node(&mut self, entry: &Entry, kind: FileType, device: (u32, u32)) -> Result<(), ViewError> {
-        if !self.node(entry, kind, device)? {
+    fn make_node(&mut self, name: &[u8], entry: &Entry, kind: FileType, device: (u32, u32)) -> Result<(), ViewError> {
+        if !self.node(name, entry, kind, device)? {
             self.skipped.push(entry.path.clone());
             return Ok(());
         }
-        self.set_owner_and_time(entry)?;
+        self.set_owner_and_time(name, entry)?;
         let mode = Mode::from_raw_mode(entry.mode);
-        chmodat(&self.root, os_path(&entry.path), mode, AtFlags::empty())
-            .map_err(|error| self.error(entry, "set the mode", error))?;
-        self.set_time(entry)
+        chmodat(&self.root, name, mode, AtFlags::empty()).map_err(|error| self.error(entry, "set the mode", error))?;
+        self.set_time(name, entry)
     }
 
     /// Makes a node; `false` if that is not permitted and need not be.
-    fn node(&self, entry: &Entry, kind: FileType, device: (u32, u32)) -> Result<bool, ViewError> {
+    fn node(&self, name: &[u8], entry: &Entry, kind: FileType, device: (u32, u32)) -> Result<bool, ViewError> {
         let device = makedev(device.0, device.1);
-        match mknodat(&self.root, os_path(&entry.path), kind, Mode::empty(), device) {
+        match mknodat(&self.root, name, kind, Mode::empty(), device) {
             Ok(()) => Ok(true),
             Err(Errno::PERM) if self.strictness == Strictness::AsPermitted => Ok(false),
             Err(error) => Err(self.error(entry, "create", error)),
         }
     }
 
-    fn set_owner_and_time(&self, entry: &Entry) -> Result<(), ViewError> {
+    fn set_owner_and_time(&self, name: &[u8], entry: &Entry) -> Result<(), ViewError> {
         let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
-        let set = chownat(&self.root, os_path(&entry.path), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+        let set = chownat(&self.root, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
         self.permitted(set).map_err(|error| self.error(entry, "set the owner", error))?;
-        self.set_time(entry)
+        self.set_time(name, entry)
     }
 
-    fn set_time(&self, entry: &Entry) -> Result<(), ViewError> {
-        utimensat(&self.root, os_path(&entry.path), &whole_seconds(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)
+    fn set_time(&self, name: &[u8], entry: &Entry) -> Result<(), ViewError> {
+        utimensat(&self.root, name, &whole_seconds(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|error| self.error(entry, "set the time", error))
     }
 

@@ -34,7 +34,8 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
     remove_in(&parent, name)
 }
 
-fn remove_in(parent: &OwnedFd, name: CString) -> io::Result<()> {
+/// As [`remove_tree`], for a name in an open directory.
+pub(crate) fn remove_in(parent: &OwnedFd, name: CString) -> io::Result<()> {
     if settled(unlinkat(parent, &name, AtFlags::empty())) || settled(unlinkat(parent, &name, AtFlags::REMOVEDIR)) {
         return Ok(());
     }

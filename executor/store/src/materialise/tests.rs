@@ -2,6 +2,7 @@
 
 use super::*;
 use sinter_graph::digest::ContentHash;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 
 fn file(path: &str, content: &[u8], mode: u32) -> Entry {
