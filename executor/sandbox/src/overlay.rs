@@ -28,15 +28,20 @@ const OPTIONS: &str = "index=off,userxattr,volatile";
 pub(crate) fn mount(directories: Strings<'_>, place: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     let fail = Failure::at(Stage::Overlay);
     rustix::process::chdir(c"proc/self/fd").map_err(fail)?;
-    let mounted = match one_by_one(directories, place) {
+    let mounted = mount_in_place(directories, place);
+    rustix::process::fchdir(place).map_err(fail)?;
+    mounted
+}
+
+/// From `proc/self/fd`.
+fn mount_in_place(directories: Strings<'_>, place: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    match one_by_one(directories, place) {
         // Nothing is wrong with the directories if they can be mounted in the way that older kernels know.
         Err(Failure { stage: Stage::Overlay, errno: Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP, .. }) => {
             all_at_once(directories, place)
         }
         mounted => mounted,
-    };
-    rustix::process::fchdir(place).map_err(fail)?;
-    mounted
+    }
 }
 
 fn open(index: usize, path: &CStr) -> Result<OwnedFd, Failure> {
@@ -140,6 +145,52 @@ impl<const N: usize> Text<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// In namespaces of its own: whether a file of the lowest directory is seen through the stack.
+    fn stacks(mount: fn(Strings<'_>, BorrowedFd<'_>) -> Result<OwnedFd, Failure>, directories: Strings<'_>) -> bool {
+        let (user, mounts) = (nix::libc::CLONE_NEWUSER, nix::libc::CLONE_NEWNS);
+        let (go, gone) = rustix::pipe::pipe().expect("a pipe");
+        let child = crate::raw::clone_child(user | mounts).expect("a child");
+        if let Some(child) = child {
+            let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+            for (file, text) in
+                [("setgroups", "deny"), ("uid_map", &format!("0 {uid} 1")), ("gid_map", &format!("0 {gid} 1"))]
+            {
+                std::fs::write(format!("/proc/{child}/{file}"), text).expect("a map");
+            }
+            rustix::io::write(&gone, b"g").expect("a word");
+            return crate::raw::wait(child, true).expect("an end").is_some_and(|ended| ended.status == 0);
+        }
+        let _guard = crate::raw::ExitOnUnwind;
+        let stack = || {
+            rustix::io::read(&go, &mut [0]).ok()?;
+            rustix::mount::mount(c"tmpfs", c"/mnt", c"tmpfs", MountFlags::empty(), None).ok()?;
+            rustix::process::chdir(c"/mnt").ok()?;
+            for path in [c"root", c"proc"] {
+                rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)).ok()?;
+            }
+            rustix::mount::mount_bind_recursive(c"/proc", c"proc").ok()?;
+            let place = rustix::fs::open(c".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+            rustix::process::chdir(c"proc/self/fd").ok()?;
+            let root = mount(directories, place.as_fd()).ok()?;
+            rustix::fs::statat(&root, c"bottom", rustix::fs::AtFlags::empty()).ok()
+        };
+        crate::raw::exit_now(i32::from(stack().is_none()))
+    }
+
+    #[test]
+    fn directories_are_stacked_in_both_ways() {
+        for mount in [all_at_once, mount_in_place] {
+            let place = tempfile::tempdir().expect("a directory");
+            let names = (0..60).map(|number| number.to_string()).chain(["upper", "work"].map(str::to_owned));
+            let directories: Vec<_> = names.map(|name| place.path().join(name)).collect();
+            directories.iter().for_each(|path| std::fs::create_dir(path).expect("a directory"));
+            std::fs::write(place.path().join("59/bottom"), "").expect("a file");
+            let terminated = |path: &std::path::PathBuf| std::ffi::CString::new(path.to_str()?).ok();
+            let list: crate::orders::StringList = directories.iter().filter_map(terminated).collect();
+            assert!(stacks(mount, list.strings()));
+        }
+    }
 
     #[test]
     fn texts_hold_numbers_or_are_refused() {

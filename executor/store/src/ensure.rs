@@ -129,8 +129,11 @@ impl Store {
         let seal = Seal::take(&root, manifest);
         let reason = match digest_matching(&root, manifest) {
             Ok((digest, _)) if digest == held.digest => {
-                let seal = seal.map_err(|error| StoreError::io(directory, "read", error))?;
-                return self.replace_file(&self.seal_path(&held.digest), &seal.encode());
+                // Who cannot keep the seal, on a full disk for instance, reads the contents again the next time.
+                if let Ok(seal) = seal {
+                    let _ = self.replace_file(&self.seal_path(&held.digest), &seal.encode());
+                }
+                return Ok(());
             }
             Ok(_) => "its files do not have the digest it is named by".to_owned(),
             Err(error) => damage(&root, directory, manifest, error)?,
