@@ -92,6 +92,31 @@ mod tests {
     }
 
     #[test]
+    fn requests_hold_any_path() {
+        let path = PathBuf::from(OsString::from_vec(b"/\xff".to_vec()));
+        let request = crate::runner::Request {
+            builder: 1,
+            lowers: vec![path.clone(), PathBuf::from("/a")],
+            upper: path.clone(),
+            work: path.clone(),
+            script: String::new(),
+            interpreter: vec![],
+            env: std::collections::BTreeMap::new(),
+            uid: 0,
+            gid: 0,
+            groups: vec![],
+            workdir: path,
+            timeout_seconds: None,
+        };
+        let json = serde_json::to_vec(&request).expect("a text");
+        let read: crate::runner::Request = serde_json::from_slice(&json).expect("a request");
+        assert_eq!(
+            (read.lowers, read.upper, read.work, read.workdir),
+            (request.lowers, request.upper, request.work, request.workdir)
+        );
+    }
+
+    #[test]
     fn broken_texts_are_refused() {
         for text in ["%", "%4", "%zz", "/a%+1"] {
             assert_eq!(decode(text), None, "{text}");

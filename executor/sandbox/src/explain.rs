@@ -8,11 +8,12 @@ use rustix::io::Errno;
 
 use crate::blocker;
 use crate::devices;
-use crate::error::{SandboxError, Stage};
+use crate::error::SandboxError;
 use crate::job::Job;
 use crate::mounts::MOUNT_POINTS;
 use crate::plan::search_path;
 use crate::report::Failure;
+use crate::stage::Stage;
 
 /// The first process ended without a word.
 pub(crate) fn died(status: i32) -> SandboxError {

@@ -10,9 +10,10 @@ use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
 use crate::blocker;
-use crate::error::{SandboxError, Stage};
+use crate::error::SandboxError;
 use crate::plan::ID_COUNT;
 use crate::raw::{self, Disposition};
+use crate::stage::Stage;
 use crate::subordinate::{self, Owner};
 
 /// A kind of id: who maps it and where the ranges stand.

@@ -10,7 +10,6 @@ use nix::libc;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 
-use crate::error::Stage;
 use crate::feed;
 use crate::mounts;
 use crate::orders::Orders;
@@ -18,6 +17,7 @@ use crate::privileges;
 use crate::raw;
 use crate::report::{Failure, Finish, Message, now_micros};
 use crate::script::become_script;
+use crate::stage::Stage;
 use crate::surroundings;
 use crate::watch::{Watch, block_signals};
 

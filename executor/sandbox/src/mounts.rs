@@ -19,11 +19,11 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags};
 
 use crate::devices;
-use crate::error::Stage;
 use crate::orders::Strings;
 use crate::overlay;
 use crate::proc_files;
 use crate::report::Failure;
+use crate::stage::Stage;
 
 /// Directories that a sandbox mounts its own file systems on. What is below them never reaches the upper directory;
 /// the directories themselves are in it if the script changed their mode or owner, and are never to be captured.

@@ -13,9 +13,9 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags};
 
-use crate::error::Stage;
 use crate::orders::Strings;
 use crate::report::Failure;
+use crate::stage::Stage;
 
 /// The most directories that one overlay takes (`OVL_MAX_STACK` of the kernel).
 pub const MAX_LOWERS: usize = 500;

@@ -6,10 +6,10 @@ use nix::libc;
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
-use crate::error::Stage;
 use crate::orders::Orders;
 use crate::raw;
 use crate::report::Failure;
+use crate::stage::Stage;
 
 /// What installing packages and running tests as several users takes, all of it confined to the user namespace.
 const CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN

@@ -6,9 +6,10 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
-use crate::error::{SandboxError, Stage};
+use crate::error::SandboxError;
 use crate::job::Job;
 use crate::run::run;
+use crate::stage::Stage;
 
 /// [`probe_at`] with the directory for temporary files.
 ///

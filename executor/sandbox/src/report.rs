@@ -6,7 +6,7 @@
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
-use crate::error::Stage;
+use crate::stage::Stage;
 
 /// Why a child gave up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

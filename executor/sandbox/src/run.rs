@@ -12,7 +12,7 @@ use rustix::pipe::PipeFlags;
 
 use crate::blocker;
 use crate::devices;
-use crate::error::{SandboxError, Stage};
+use crate::error::SandboxError;
 use crate::explain::{died, explain};
 use crate::feed::line_of;
 use crate::ids::map_ids;
@@ -23,6 +23,7 @@ use crate::plan::Plan;
 use crate::raw::{self, ProcessId};
 use crate::report::{self, Finish, Message, now_micros};
 use crate::seccomp;
+use crate::stage::Stage;
 use crate::surroundings;
 
 const NAMESPACES: i32 = libc::CLONE_NEWUSER

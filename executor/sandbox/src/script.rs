@@ -7,12 +7,12 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::Stage;
 use crate::mounts;
 use crate::orders::Orders;
 use crate::privileges;
 use crate::raw::{self, Disposition, StringArray};
 use crate::report::{Failure, Message};
+use crate::stage::Stage;
 use crate::watch::SIGNALS;
 
 /// The script's process until it is the interpreter.

@@ -167,7 +167,7 @@ fn sandbox_devices_work_and_are_its_own() {
                   echo x > /dev/full 2>/dev/null || echo full\necho a > /dev/shm/a\n(rm /dev/null && echo x > /dev/null) 2>&1 || true\n\
                   stat -c %a /dev/zero /dev/shm\n";
     assert_eq!(run(script).success(), "3\n5\nfull\n666\n1777\n");
-    assert_eq!(fs::metadata("/dev/null").expect("a node").permissions().readonly(), false);
+    assert!(!fs::metadata("/dev/null").expect("a node").permissions().readonly());
 }
 
 /// Nothing of `/proc` that is no process can be written, and what only the machine is told by is not there.

@@ -1,8 +1,10 @@
 //! What a script sees of its tree, and what its upper directory holds afterwards.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::Path;
 
@@ -102,7 +104,7 @@ fn sandbox_upper_layers_hide_lower_ones() {
 #[test]
 fn sandbox_takes_many_layers_and_long_paths() {
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let long = place.path().join("a,b:c\\d".repeat(30)).join("e".repeat(200));
+    let long = place.path().join("a,b:c\\d".repeat(30)).join("e".repeat(200)).join(OsStr::from_bytes(b"\xff"));
     let mut layers = vec![];
     for number in 0..450 {
         let layer = long.join(number.to_string());
