@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use sinter_graph::digest::BlobDigest;
 
 use crate::error::StoreError;
+use crate::namespaces::BLOB;
 use crate::pipeline::hash_through;
-use crate::record::BLOB;
 use crate::small_file::open_small;
 use crate::store::{Object, Store};
 

@@ -27,7 +27,7 @@ use crate::export::memory::Memory;
 use crate::export::place::Place;
 use crate::export::plan::{Plan, Wanted};
 use crate::materialise::ViewError;
-use crate::record::EXPORT;
+use crate::namespaces::EXPORT;
 use crate::store::Store;
 use crate::tree_io::{open_file, open_root};
 

@@ -12,7 +12,7 @@ use sinter_graph::encode::Encoder;
 use sinter_graph::tree::Manifest;
 
 use crate::error::StoreError;
-use crate::record::LAYER;
+use crate::namespaces::LAYER;
 use crate::small_file::read_small;
 use crate::store::Store;
 

@@ -16,7 +16,7 @@ use sinter_graph::FsError;
 
 use crate::error::StoreError;
 use crate::moment::unique_name;
-use crate::record::NAMESPACES;
+use crate::namespaces;
 
 /// Number of the layout drawn in the head of this crate.
 pub(crate) const LAYOUT: u64 = 2;
@@ -57,7 +57,7 @@ pub(crate) fn prepare(root: &Path) -> Result<(), StoreError> {
         create_version(root, &version)?;
     }
     check_ids(root)?;
-    let below = NAMESPACES.map(|name| Path::new("records").join(name));
+    let below = namespaces::ALL.map(|name| Path::new("records").join(name));
     for directory in DIRECTORIES.map(PathBuf::from).into_iter().chain(below) {
         create_directory(&root.join(directory))?;
     }

@@ -66,6 +66,7 @@ mod materialise;
 mod merged;
 mod moment;
 mod named_lock;
+mod namespaces;
 mod pipeline;
 mod record;
 mod remove;

@@ -27,7 +27,7 @@ use sinter_graph::tree::{Entry, Kind, Manifest};
 
 use crate::error::StoreError;
 use crate::materialise::{Maker, Strictness, ViewError};
-use crate::record::MERGED;
+use crate::namespaces::MERGED;
 use crate::seal::{Seal, Stamp};
 use crate::small_file::read_small;
 use crate::store::{Object, Store};

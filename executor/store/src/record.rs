@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::boot::{Boot, Settled};
 use crate::error::StoreError;
 use crate::moment::Moment;
+use crate::namespaces::{CONTENT, DEFINITION, STACK};
 use crate::small_file::read_small;
 use crate::store::Store;
 
@@ -35,20 +36,12 @@ impl RecordKind {
 
     pub(crate) const fn namespace(self) -> &'static str {
         match self {
-            Self::Definition => "definition",
-            Self::Content => "content",
-            Self::Stack => "stack",
+            Self::Definition => DEFINITION,
+            Self::Content => CONTENT,
+            Self::Stack => STACK,
         }
     }
 }
-
-/// Every directory below `records/`: those of [`RecordKind`] and the store's own.
-pub(crate) const NAMESPACES: [&str; 7] = ["definition", "content", "stack", LAYER, BLOB, EXPORT, MERGED];
-
-pub(crate) const LAYER: &str = "layer";
-pub(crate) const BLOB: &str = "blob";
-pub(crate) const EXPORT: &str = "export";
-pub(crate) const MERGED: &str = "merged";
 
 impl Store {
     /// The payload of a record; `None` if there is none that can be trusted.

@@ -31,7 +31,7 @@ impl<'a> StringArray<'a> {
         let bytes = memory((strings.clone().count() + 1) * size_of::<*const c_char>())?;
         let (slots, _) = bytes.as_chunks_mut::<{ size_of::<usize>() }>();
         for (slot, string) in slots.iter_mut().zip(strings) {
-            *slot = string.as_ptr().expose_provenance().to_ne_bytes();
+            *slot = (string.as_ptr() as usize).to_ne_bytes();
         }
         // The memory was zero, so the last pointer is null. Pages are aligned for anything.
         Ok(Self { pointers: bytes.as_ptr().cast(), strings: PhantomData })
