@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sinter_graph::derivation::{InputId, NodeId};
 use sinter_graph::inherit::ConfigurationClash;
-use sinter_graph::lock::LockError;
+use sinter_graph::lock::{InvalidPin, LockError};
 use sinter_graph::{ErrorClass, FsError};
 use sinter_oci::{LayerError, OciError};
 use sinter_source::debian::DebianError;
@@ -54,6 +54,14 @@ pub enum BuildError {
     Unresolved {
         /// The input.
         input: String,
+    },
+    /// What a mirror answered may not stand in a lock.
+    #[error("input `{input}`: the mirror's answer cannot be pinned: {source}; use another mirror")]
+    Unpinnable {
+        /// The input.
+        input: String,
+        /// What is wrong with it.
+        source: InvalidPin,
     },
     /// Debian packages could not be resolved, fetched or unpacked.
     #[error("{}{source}", input.as_ref().map(|input| format!("input `{input}`: ")).unwrap_or_default())]
@@ -352,6 +360,7 @@ impl BuildError {
             // It reaches a caller only if something else keeps deleting from the store while a build runs.
             | Self::Revoked { .. } => ErrorClass::Environment,
             Self::Lock { source, .. } => source.class(),
+            Self::Unpinnable { source, .. } => source.class(),
             Self::LockDrift { .. } => ErrorClass::Lock,
             Self::Debian { source, .. } => source.class(),
             Self::Directory(source) => source.class(),

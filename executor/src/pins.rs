@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sinter_graph::derivation::{DeclaredInput, Graph, Input, InputId, Unpack};
-use sinter_graph::lock::{DebianPin, DebianQuestion, DebianRelease, Lock, LockError, PinnedPackage};
+use sinter_graph::lock::{DebianPin, DebianQuestion, DebianRelease, InvalidPin, Lock, LockError, PinnedPackage};
 use sinter_source::debian::Debian;
 
 use crate::error::BuildError;
@@ -40,13 +40,7 @@ impl LockFile {
     /// # Errors
     /// If it cannot be read, or is no lock of this version.
     pub fn read(path: &Path) -> Result<Self, BuildError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(BuildError::LockUnreadable { path: path.to_owned(), source }),
-        };
-        let lock = Lock::parse(&text).map_err(|source| BuildError::Lock { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), lock })
+        Self::parsed(path, Lock::parse(&text_of(path)?))
     }
 
     /// Reads the lock at `path` also if git left both sides of a conflict in it; then it is to be written anew.
@@ -54,16 +48,16 @@ impl LockFile {
     /// # Errors
     /// As [`LockFile::read`].
     pub fn read_resolving(path: &Path) -> Result<(Self, bool), BuildError> {
-        match Self::read(path) {
-            Err(BuildError::Lock { source: LockError::ConflictMarkers { .. }, .. }) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| BuildError::LockUnreadable { path: path.to_owned(), source })?;
-                let lock = Lock::without_conflicts(&text)
-                    .map_err(|source| BuildError::Lock { path: path.to_owned(), source })?;
-                Ok((Self { path: path.to_owned(), lock }, true))
-            }
-            read => read.map(|file| (file, false)),
+        let text = text_of(path)?;
+        match Lock::parse(&text) {
+            Err(LockError::ConflictMarkers { .. }) => Ok((Self::parsed(path, Lock::without_conflicts(&text))?, true)),
+            lock => Ok((Self::parsed(path, lock)?, false)),
         }
+    }
+
+    fn parsed(path: &Path, lock: Result<Lock, LockError>) -> Result<Self, BuildError> {
+        let lock = lock.map_err(|source| BuildError::Lock { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// Reads the lock at `path`, and keeps other builds from adding pins until the guard is dropped: two builds that add
@@ -106,6 +100,13 @@ impl LockFile {
             result
         };
         written().map_err(|source| BuildError::LockUnwritable { path: self.path.clone(), source })
+    }
+}
+
+fn text_of(path: &Path) -> Result<String, BuildError> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|source| BuildError::LockUnreadable { path: path.to_owned(), source }),
     }
 }
 
@@ -195,15 +196,14 @@ pub fn resolve(
     if !missing.is_empty() {
         return Err(BuildError::LockDrift { path: file.path.clone(), diff: missing });
     }
-    let added = file.lock.diff(&lock);
-    if locking == Locking::Add && !added.is_empty() {
+    if locking == Locking::Add && lock != file.lock {
         file.write(&lock)?;
     }
-    Ok(Resolved { pins, lock, added })
+    Ok(Resolved { pins, added: file.lock.diff(&lock), lock })
 }
 
 fn pinned(lock: &Lock, question: &DebianQuestion, architecture: &str) -> Option<Packages> {
-    let release = lock.debian_releases.get(&question.suite)?;
+    let release = lock.debian_release(&question.suite)?;
     let closure = lock.debian_pin(question)?.packages.get(architecture)?.clone();
     let essential = release.essential.get(architecture)?.clone();
     Some(Packages { suite: question.suite.clone(), closure, essential })
@@ -219,25 +219,30 @@ fn ask(
     if let Some(packages) = pinned(lock, question, architecture) {
         return Ok(packages);
     }
-    let known = lock.debian_releases.get(&question.suite);
+    let known = lock.debian_release(&question.suite);
     let (release, pin) = debian
         .resolve(&question.suite, &question.packages, architecture, known)
         .map_err(|source| BuildError::Debian { input: Some(declared.name.clone()), source: Box::new(source) })?;
-    add_release(lock, &question.suite, release);
-    add_pin(lock, question, pin);
+    add(lock, question, release, pin)
+        .map_err(|source| BuildError::Unpinnable { input: declared.name.clone(), source })?;
     pinned(lock, question, architecture).ok_or_else(|| BuildError::Unresolved { input: declared.name.clone() })
 }
 
-fn add_release(lock: &mut Lock, suite: &str, release: DebianRelease) {
-    let known = lock.debian_releases.entry(suite.to_owned()).or_default();
-    known.archives = release.archives;
-    known.essential.extend(release.essential);
-}
-
-fn add_pin(lock: &mut Lock, question: &DebianQuestion, pin: DebianPin) {
-    if !question.packages.is_empty() {
-        lock.debian.entry(question.clone()).or_default().packages.extend(pin.packages);
+/// Adds an answer to what is pinned for other architectures.
+fn add(
+    lock: &mut Lock,
+    question: &DebianQuestion,
+    mut release: DebianRelease,
+    pin: DebianPin,
+) -> Result<(), InvalidPin> {
+    if let Some(known) = lock.debian_release(&question.suite) {
+        let others = known.essential.iter().map(|(architecture, packages)| (architecture.clone(), packages.clone()));
+        release.essential = others.chain(release.essential).collect();
     }
+    let mut closure = lock.debian_pin(question).unwrap_or_default();
+    closure.packages.extend(pin.packages);
+    lock.insert_release(&question.suite, release)?;
+    lock.insert_closure(question.clone(), closure)
 }
 
 #[cfg(test)]

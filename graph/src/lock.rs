@@ -6,6 +6,7 @@
 //! edit a line. The writer is deterministic; the reader accepts any valid TOML of the same meaning and nothing else.
 //! Must not know: files, mirrors, how a pin is found.
 
+mod check;
 mod conflict;
 mod diff;
 mod read;
@@ -25,9 +26,9 @@ pub const LOCK_VERSION: i64 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lock {
     /// The pinned release of each Debian suite.
-    pub debian_releases: BTreeMap<String, DebianRelease>,
-    /// The pinned closure of each Debian question.
-    pub debian: BTreeMap<DebianQuestion, DebianPin>,
+    debian_releases: BTreeMap<String, DebianRelease>,
+    /// The pinned closure of each Debian question about some package.
+    debian: BTreeMap<DebianQuestion, DebianPin>,
 }
 
 /// What a `debian` input asks. As text: the suite and the packages, separated by one space each.
@@ -94,6 +95,19 @@ pub struct PinnedPackage {
     pub archive: String,
 }
 
+/// A pin that may not stand in a lock.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidPin(pub String);
+
+impl InvalidPin {
+    /// A mirror answered what cannot be pinned; what a hand edit broke is a [`LockError::Broken`].
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::Environment
+    }
+}
+
 /// Why a text is no lock this program can use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LockError {
@@ -156,6 +170,23 @@ impl Lock {
     #[must_use]
     pub fn diff(&self, other: &Self) -> Vec<String> {
         diff::diff(self, other)
+    }
+
+    /// The pinned release of a Debian suite.
+    #[must_use]
+    pub fn debian_release(&self, suite: &str) -> Option<&DebianRelease> {
+        self.debian_releases.get(suite)
+    }
+
+    /// The Debian questions about some package that have a pinned closure.
+    pub fn debian_questions(&self) -> impl ExactSizeIterator<Item = &DebianQuestion> {
+        self.debian.keys()
+    }
+
+    /// Drops the release of a suite and all closures from it: they must fit together.
+    pub fn forget_suite(&mut self, suite: &str) {
+        self.debian_releases.remove(suite);
+        self.debian.retain(|question, _| question.suite != suite);
     }
 
     /// The pinned closure of a question. The closure of no package is empty, and pinned once the release is.

@@ -21,7 +21,7 @@ pub(crate) fn lock(arguments: &arguments::Lock) -> Result<(), Failure> {
         LockFile::read_resolving(&project.lock_path()).map_err(|error| Failure::build(&error, &project))?;
     let new = resolved(&project, &project.evaluation.graph, &file, &arguments.environment)?;
     let added = file.lock.diff(&new);
-    if conflicted || !added.is_empty() {
+    if conflicted || file.lock != new {
         if arguments.check {
             return Err(Failure::lock_differs(&added));
         }
@@ -39,12 +39,11 @@ pub(crate) fn update(arguments: &arguments::Update) -> Result<(), Failure> {
     let mut graph = project.evaluation.graph.clone();
     for suite in suites(&project)? {
         // Closures of one suite must fit together, also those that other files of the work tree ask for.
-        for question in old.lock.debian.keys().filter(|question| question.suite == suite) {
+        for question in old.lock.debian_questions().filter(|question| question.suite == suite) {
             let input = Input::Debian { suite: suite.clone(), packages: question.packages.clone() };
             graph.intern_input(&question.to_string(), input);
         }
-        kept.debian_releases.remove(&suite);
-        kept.debian.retain(|question, _| question.suite != suite);
+        kept.forget_suite(&suite);
     }
     let fresh = LockFile { path: old.path.clone(), lock: kept };
     let new = resolved(&project, &graph, &fresh, &arguments.environment)?;

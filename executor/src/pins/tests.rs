@@ -27,10 +27,9 @@ fn complete() -> String {
     let of = |name| BTreeMap::from([("amd64".to_owned(), vec![package(name)])]);
     let release = DebianRelease { archives: vec![], essential: of("base-files") };
     let pin = DebianPin { packages: of("hello") };
-    let lock = Lock {
-        debian_releases: BTreeMap::from([("bookworm".to_owned(), release)]),
-        debian: BTreeMap::from([(DebianQuestion::new("bookworm", &["hello".to_owned()]), pin)]),
-    };
+    let mut lock = Lock::default();
+    lock.insert_release("bookworm", release).expect("a release");
+    lock.insert_closure(DebianQuestion::new("bookworm", &["hello".to_owned()]), pin).expect("a closure");
     lock.render()
 }
 
@@ -134,6 +133,36 @@ fn lock_of_another_architecture_is_incomplete() {
     assert!(!file.is_complete(&graph, &more, "amd64"));
 }
 
+/// So equality of locks decides what is written, and the diff is for people.
+#[test]
+fn locks_differ_in_what_no_diff_shows() {
+    let place = Place::with(Some("version = 1\n"));
+    let old = LockFile::read(&place.lock()).expect("an empty lock");
+    let mut new = old.lock.clone();
+    new.insert_release("bookworm", DebianRelease::default()).expect("a release");
+    assert!(old.lock.diff(&new).is_empty() && old.lock != new);
+}
+
+#[test]
+fn conflicted_lock_is_read_as_one_text() {
+    let ours = complete();
+    let place = Place::with(Some(&format!("<<<<<<< HEAD\n{ours}=======\nversion = 1\n>>>>>>> other\n")));
+    let (file, conflicted) = LockFile::read_resolving(&place.lock()).expect("two sides");
+    assert_eq!((Ok(file.lock), conflicted), (Lock::parse(&ours), true));
+    let (_, conflicted) = LockFile::read_resolving(&Place::with(Some(&ours)).lock()).expect("a lock");
+    assert!(!conflicted);
+}
+
+#[test]
+fn odd_answer_of_a_mirror_is_refused() {
+    let odd = PinnedPackage { path: "pool/../../etc/passwd".to_owned(), ..package("hello") };
+    let pin = DebianPin { packages: BTreeMap::from([("amd64".to_owned(), vec![odd])]) };
+    let question = DebianQuestion::new("bookworm", &["hello".to_owned()]);
+    let mut lock = Lock::default();
+    let refused = add(&mut lock, &question, DebianRelease::default(), pin).expect_err("a path out of the pool");
+    assert!(refused.to_string().contains("is no path below pool/"), "{refused}");
+}
+
 #[test]
 fn written_lock_replaces_the_old_one_whole() {
     let place = Place::with(Some("version = 1\n"));
@@ -168,12 +197,14 @@ fn builds_that_add_pins_wait_for_each_other() {
                 let (file, alone) = LockFile::read_alone(&path).expect("a lock");
                 assert!(alone.is_some(), "this file system has no locks");
                 let mut more = file.lock.clone();
-                more.debian_releases.clone_from(&lock.debian_releases);
-                more.debian.insert(DebianQuestion::new("bookworm", &[name.to_owned()]), lock.debian[hello].clone());
+                let (release, pin) = (lock.debian_release("bookworm").cloned(), lock.debian_pin(hello));
+                more.insert_release("bookworm", release.expect("a release")).expect("a release");
+                let question = DebianQuestion::new("bookworm", &[name.to_owned()]);
+                more.insert_closure(question, pin.expect("a closure")).expect("a closure");
                 file.write(&more).expect("a written lock");
             });
         }
     });
-    assert_eq!(LockFile::read(&place.lock()).expect("a lock").lock.debian.len(), 4);
+    assert_eq!(LockFile::read(&place.lock()).expect("a lock").lock.debian_questions().len(), 4);
     assert_eq!(place.names(), ["sinter.lock"]);
 }

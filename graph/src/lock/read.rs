@@ -1,13 +1,13 @@
-//! Reads a lock. Every value is checked here, so that nobody behind it meets a name with a slash or a path with `..`.
+//! Reads a lock. What stands in a line is checked line by line, so that an error names that very line.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::check::check_list;
 use super::{
-    DebianPin, DebianQuestion, DebianRelease, LOCK_VERSION, Lock, LockError, MAIN_ARCHIVE, PinnedArchive,
-    PinnedPackage, is_architecture, is_package_name, is_pool_path, is_suite_name, is_version,
+    DebianPin, DebianQuestion, DebianRelease, LOCK_VERSION, Lock, LockError, MAIN_ARCHIVE, PinnedArchive, PinnedPackage,
 };
 use crate::digest::BlobDigest;
 
@@ -64,8 +64,10 @@ struct Document {
 #[serde(deny_unknown_fields)]
 struct Table {
     archives: Option<Vec<Spanned<ArchiveLine>>>,
-    essential: Option<ByArchitecture>,
-    packages: Option<ByArchitecture>,
+    #[serde(default)]
+    essential: ByArchitecture,
+    #[serde(default)]
+    packages: ByArchitecture,
 }
 
 type ByArchitecture = BTreeMap<String, Spanned<Vec<Spanned<PackageLine>>>>;
@@ -77,24 +79,21 @@ impl Document {
             let offset = key.span().start;
             let fault = |reason: &str| broken(text, offset, reason);
             let question: DebianQuestion = key.into_inner().parse().map_err(|error| fault(&format!("{error}")))?;
-            match table {
-                Table { archives: Some(archives), essential: Some(essential), packages: None }
-                    if question.packages.is_empty() =>
-                {
-                    let archives = lines(text, archives)?;
-                    let essential = checked(text, essential)?;
-                    lock.debian_releases.insert(question.suite, DebianRelease { archives, essential });
+            let Table { archives, essential, packages } = table;
+            let inserted = match archives {
+                Some(archives) if question.packages.is_empty() && packages.is_empty() => {
+                    let (archives, essential) = (lines(text, archives)?, checked(text, essential)?);
+                    lock.insert_release(&question.suite, DebianRelease { archives, essential })
                 }
-                Table { archives: None, essential: None, packages: Some(packages) }
-                    if !question.packages.is_empty() =>
-                {
-                    lock.debian.insert(question, DebianPin { packages: checked(text, packages)? });
+                None if !question.packages.is_empty() && essential.is_empty() => {
+                    lock.insert_closure(question, DebianPin { packages: checked(text, packages)? })
                 }
                 _ if question.packages.is_empty() => {
                     return Err(fault("the table of a suite has `archives` and `essential`, and nothing else"));
                 }
                 _ => return Err(fault("the table of a question has `packages`, and nothing else")),
-            }
+            };
+            inserted.map_err(|invalid| fault(&invalid.to_string()))?;
         }
         Ok(lock)
     }
@@ -115,25 +114,10 @@ fn checked(text: &str, lists: ByArchitecture) -> Result<BTreeMap<String, Vec<Pin
         .map(|(architecture, packages)| {
             let offset = packages.span().start;
             let packages = lines(text, packages.into_inner())?;
-            check_list(&architecture, &packages).map_err(|reason| broken(text, offset, &reason))?;
+            check_list(&architecture, &packages).map_err(|invalid| broken(text, offset, &invalid.to_string()))?;
             Ok((architecture, packages))
         })
         .collect()
-}
-
-fn check_list(architecture: &str, packages: &[PinnedPackage]) -> Result<(), String> {
-    if !is_architecture(architecture) {
-        return Err(format!("`{architecture}` is no architecture"));
-    }
-    let mut names: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
-    names.sort_unstable();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!("package {} is listed twice for {architecture}", twice[0]));
-    }
-    match packages.iter().find(|package| package.architecture != "all" && package.architecture != architecture) {
-        Some(foreign) => Err(format!("package {} is for {}, not {architecture}", foreign.name, foreign.architecture)),
-        None => Ok(()),
-    }
 }
 
 #[derive(Deserialize)]
@@ -153,12 +137,7 @@ impl TryFrom<PackageLine> for PinnedPackage {
 
     fn try_from(line: PackageLine) -> Result<Self, String> {
         let archive = line.archive.unwrap_or_else(|| MAIN_ARCHIVE.to_owned());
-        require(is_package_name(&line.name), "package name", &line.name)?;
-        require(is_version(&line.version), "version", &line.version)?;
-        require(is_architecture(&line.arch), "architecture", &line.arch)?;
-        require(is_pool_path(&line.path), "path below pool/", &line.path)?;
-        require(is_suite_name(&archive), "archive", &archive)?;
-        Ok(Self {
+        let package = Self {
             name: line.name,
             version: line.version,
             architecture: line.arch,
@@ -166,7 +145,9 @@ impl TryFrom<PackageLine> for PinnedPackage {
             size: line.size,
             path: line.path,
             archive,
-        })
+        };
+        package.check().map_err(|invalid| invalid.to_string())?;
+        Ok(package)
     }
 }
 
@@ -186,36 +167,16 @@ impl TryFrom<ArchiveLine> for PinnedArchive {
 
     fn try_from(line: ArchiveLine) -> Result<Self, String> {
         let archive = line.archive.unwrap_or_else(|| MAIN_ARCHIVE.to_owned());
-        require(is_suite_name(&archive), "archive", &archive)?;
-        require(is_suite_name(&line.suite), "suite", &line.suite)?;
-        require(is_date(&line.date), "date like 2026-05-17T09:12:50Z", &line.date)?;
-        if let Some(version) = &line.version {
-            require(is_version(version), "version", version)?;
-        }
         let indexes = line
             .indexes
             .into_iter()
-            .map(|(architecture, hex)| {
-                require(is_architecture(&architecture), "architecture", &architecture)?;
-                Ok((architecture, digest(&hex)?))
-            })
+            .map(|(architecture, hex)| Ok((architecture, digest(&hex)?)))
             .collect::<Result<_, String>>()?;
         let sha256 = digest(&line.sha256)?;
-        Ok(Self { archive, suite: line.suite, version: line.version, date: line.date, sha256, indexes })
+        let archive = Self { archive, suite: line.suite, version: line.version, date: line.date, sha256, indexes };
+        archive.check().map_err(|invalid| invalid.to_string())?;
+        Ok(archive)
     }
-}
-
-fn require(holds: bool, what: &str, text: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(format!("`{}` is no {what}", text.escape_debug())) }
-}
-
-fn is_date(text: &str) -> bool {
-    const SHAPE: &[u8] = b"0000-00-00T00:00:00Z";
-    text.len() == SHAPE.len()
-        && text
-            .bytes()
-            .zip(SHAPE)
-            .all(|(byte, &shape)| if shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
 }
 
 fn digest(hex: &str) -> Result<BlobDigest, String> {

@@ -1,6 +1,57 @@
 //! Reading, writing and comparing locks, data-driven.
 
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::*;
+use crate::arbitrary::rounds;
+
+fn suite() -> impl Strategy<Value = String> {
+    select(&["a", "bookworm", "Z._-9", "a.b", "x\"", ""][..]).prop_map(str::to_owned)
+}
+
+fn package_name() -> impl Strategy<Value = String> {
+    select(&["aa", "0+-.", "libc6", "g++", "X", "a b"][..]).prop_map(str::to_owned)
+}
+
+fn architecture() -> impl Strategy<Value = String> {
+    select(&["amd64", "all", "-", "0", "arm64", "A"][..]).prop_map(str::to_owned)
+}
+
+prop_compose! {
+    fn pinned_package()(
+        (name, architecture, archive) in (package_name(), architecture(), select(&[MAIN_ARCHIVE, "other", "\n"][..])),
+        version in select(&["1", "1:2.3~rc1+b1-4", "-", ""][..]),
+        size in select(&[0, 1, i64::MAX as u64, u64::MAX][..]),
+        path in select(&["pool/a", "pool/a~b:%=@,^()", "pool/%2e", "a"][..]),
+    ) -> PinnedPackage {
+        let sha256 = BlobDigest::of(name.as_bytes());
+        PinnedPackage { name, version: version.to_owned(), architecture, sha256, size, path: path.to_owned(), archive: archive.to_owned() }
+    }
+}
+
+/// Mostly legal, so that locks get filled.
+fn lists() -> impl Strategy<Value = BTreeMap<String, Vec<PinnedPackage>>> {
+    let legal = select(&["aa", "0+-.", "libc6", "g++"][..]).prop_map(|name| package(name, "1:2~3"));
+    let list = prop_oneof![9 => vec(legal, 0..3), 1 => vec(pinned_package(), 0..3)];
+    btree_map(prop_oneof![9 => Just("amd64".to_owned()), 1 => architecture()], list, 0..3)
+}
+
+prop_compose! {
+    fn archive()(
+        (archive, suite, indexes) in (suite(), suite(), btree_map(architecture(), Just(BlobDigest::of(b"")), 0..2)),
+        version in proptest::option::of(select(&["12.11", "~", ""][..])),
+        date in select(&["2026-05-17T09:12:50Z", "9999-99-99T99:99:99Z", "now"][..]),
+    ) -> PinnedArchive {
+        let (version, date) = (version.map(str::to_owned), date.to_owned());
+        PinnedArchive { archive, suite, version, date, sha256: BlobDigest::of(b"a"), indexes }
+    }
+}
+
+fn release() -> impl Strategy<Value = DebianRelease> {
+    (vec(archive(), 0..3), lists()).prop_map(|(archives, essential)| DebianRelease { archives, essential })
+}
 
 fn package(name: &str, version: &str) -> PinnedPackage {
     PinnedPackage {
@@ -42,6 +93,63 @@ fn rendered_lock_reads_back_equal() {
     assert_eq!(Lock::parse(&text).map(|lock| lock.render()), Ok(text));
     assert_eq!(Lock::parse(""), Ok(Lock::default()));
     assert_eq!(Lock::parse(&Lock::default().render()), Ok(Lock::default()));
+}
+
+#[test]
+fn odd_but_legal_locks_read_back_equal() {
+    let mut lock = Lock::default();
+    lock.insert_release("bookworm", DebianRelease::default()).expect("an empty release");
+    let none = BTreeMap::from([("amd64".to_owned(), vec![])]);
+    lock.insert_release("a", DebianRelease { archives: vec![], essential: none }).expect("an empty set");
+    lock.insert_closure(DebianQuestion::new("bookworm", &["gcc".to_owned()]), DebianPin::default()).expect("a closure");
+    assert_eq!(Lock::parse(&lock.render()), Ok(lock));
+}
+
+#[test]
+fn what_cannot_be_read_back_enters_no_lock() {
+    let mut lock = Lock::default();
+    for (package, reason) in [
+        (PinnedPackage { size: u64::MAX, ..package("tini", "1") }, "no size"),
+        (package("t", "1"), "no package name"),
+        (package("tini", ""), "no version"),
+        (PinnedPackage { architecture: "arm64".to_owned(), ..package("tini", "1") }, "is for arm64"),
+        (PinnedPackage { archive: "..".to_owned(), ..package("tini", "1") }, "no archive"),
+    ] {
+        let packages = BTreeMap::from([("amd64".to_owned(), vec![package])]);
+        let question = DebianQuestion::new("bookworm", &["tini".to_owned()]);
+        let refused = lock.insert_closure(question, DebianPin { packages }).expect_err(reason);
+        assert!(refused.to_string().contains(reason), "{refused}");
+    }
+    let tini = PinnedPackage { architecture: "all".to_owned(), ..package("tini", "1") };
+    let twice = BTreeMap::from([("amd64".to_owned(), vec![tini, package("tini", "2")])]);
+    assert!(lock.insert_release("bookworm", DebianRelease { archives: vec![], essential: twice }).is_err());
+    assert!(lock.insert_release("book worm", DebianRelease::default()).is_err());
+    let unsorted = DebianQuestion { suite: "a".to_owned(), packages: vec!["cc".to_owned(), "bb".to_owned()] };
+    assert!(lock.insert_closure(unsorted, DebianPin::default()).is_err());
+    assert_eq!(lock, Lock::default());
+}
+
+proptest! {
+    #![proptest_config(rounds(200))]
+
+    /// What is legal is written and read back; the same lock has the same bytes.
+    #[test]
+    fn accepted_lock_reads_back_equal(
+        releases in vec((suite(), release()), 0..4),
+        closures in vec((suite(), vec(package_name(), 0..3), lists()), 0..4),
+    ) {
+        let mut lock = Lock::default();
+        for (suite, release) in releases {
+            let _ = lock.insert_release(&suite, release);
+        }
+        for (suite, names, packages) in closures {
+            let _ = lock.insert_closure(DebianQuestion::new(&suite, &names), DebianPin { packages });
+        }
+        let text = lock.render();
+        prop_assert_eq!(Lock::parse(&text), Ok(lock.clone()), "{}", text);
+        prop_assert_eq!(Lock::parse(&text).map(|lock| lock.render()), Ok(text));
+        prop_assert_eq!(lock.diff(&lock), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Writes a lock as text. Written by hand, so that the bytes never depend on a library's taste.
+//! Writes a lock as text; its lists are sorted already. Written by hand, so that the bytes never depend on a library's taste.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ pub(super) fn render(lock: &Lock) -> String {
     for (suite, release) in &lock.debian_releases {
         tables.insert(suite.clone(), release_body(release));
     }
-    for (question, pin) in lock.debian.iter().filter(|(question, _)| !question.packages.is_empty()) {
+    for (question, pin) in &lock.debian {
         tables.insert(question.to_string(), pin_body(pin));
     }
     for (key, body) in tables {
@@ -34,10 +34,8 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn release_body(release: &DebianRelease) -> String {
-    let mut archives: Vec<&PinnedArchive> = release.archives.iter().collect();
-    archives.sort_by_key(|archive| (&archive.archive, &archive.suite));
     let mut out = "archives = [\n".to_owned();
-    for archive in archives {
+    for archive in &release.archives {
         push(&mut out, format_args!("  {},\n", archive_line(archive)));
     }
     out.push_str("]\n");
@@ -68,8 +66,6 @@ fn pin_body(pin: &DebianPin) -> String {
 
 fn push_packages(out: &mut String, field: &str, by_architecture: &BTreeMap<String, Vec<PinnedPackage>>) {
     for (architecture, packages) in by_architecture {
-        let mut packages: Vec<&PinnedPackage> = packages.iter().collect();
-        packages.sort();
         push(out, format_args!("{field}.{architecture} = [\n"));
         for package in packages {
             push(out, format_args!("  {},\n", package_line(package)));
