@@ -139,7 +139,7 @@ impl<'a> Evaluator<'a> {
         let files = match selected {
             Value::Source(input) => Files::Source { input, patterns },
             Value::Tree(tree) => Files::Tree { tree, patterns },
-            Value::Files(files) => Files::Narrow { what: Box::new((*files).clone()), patterns },
+            Value::Files(files) => Files::Narrow { what: files, patterns },
             _ => return Err(Stop),
         };
         self.files(files, span)

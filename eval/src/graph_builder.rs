@@ -2,6 +2,7 @@
 //! is left.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use sinter_graph::derivation::{
     Derivation, Files, Graph, Image, Input, InputId, Item, Merge, Node, NodeId, Step, Target, TargetValue,
@@ -15,6 +16,7 @@ pub(crate) struct GraphBuilder {
     graph: Graph,
     origins: Origins,
     known: HashMap<Derivation, NodeId>,
+    inputs: HashMap<Input, InputId>,
     names: HashSet<String>,
 }
 
@@ -40,10 +42,12 @@ impl GraphBuilder {
     }
 
     pub(crate) fn input(&mut self, name: &str, input: Input, span: Span) -> InputId {
-        let id = self.graph.intern_input(name, input);
-        if self.origins.inputs.len() < self.graph.inputs.len() {
-            self.origins.inputs.push(span);
+        if let Some(known) = self.inputs.get(&input) {
+            return *known;
         }
+        let id = self.graph.add_input(name, input.clone());
+        self.inputs.insert(input, id);
+        self.origins.inputs.push(span);
         id
     }
 
@@ -58,6 +62,8 @@ impl GraphBuilder {
 
     /// The graph with only those nodes that targets need, in topological order, and its origins.
     pub(crate) fn finish(mut self) -> (Graph, Origins) {
+        // From here on every derivation has one holder, so renaming copies none.
+        self.known.clear();
         let needed = self.needed();
         let mut renamed: Vec<Option<NodeId>> = vec![None; self.graph.nodes.len()];
         let mut graph = Graph { inputs: self.graph.inputs, ..Graph::default() };
@@ -109,11 +115,12 @@ fn each_node(derivation: &mut Derivation, visit: &mut dyn FnMut(&mut NodeId)) {
     match derivation {
         Derivation::Unpack(_) => {}
         Derivation::Step(step) => {
-            let Step { from, files, .. } = &mut **step;
+            let Step { from, files, .. } = Arc::make_mut(step);
             from.iter_mut().for_each(&mut *visit);
             files.iter_mut().for_each(|files| each_node_of_files(files, visit));
         }
-        Derivation::Merge(Merge { items, configuration_from, .. }) => {
+        Derivation::Merge(merge) => {
+            let Merge { items, configuration_from, .. } = Arc::make_mut(merge);
             items.iter_mut().for_each(|item| match item {
                 Item::Tree(id) => visit(id),
                 Item::Files(files) => each_node_of_files(files, visit),
@@ -121,7 +128,7 @@ fn each_node(derivation: &mut Derivation, visit: &mut dyn FnMut(&mut NodeId)) {
             configuration_from.iter_mut().for_each(visit);
         }
         Derivation::Image(image) => {
-            let Image { tree, configuration_from, .. } = &mut **image;
+            let Image { tree, configuration_from, .. } = Arc::make_mut(image);
             tree.iter_mut().chain(configuration_from).for_each(visit);
         }
     }
@@ -132,7 +139,10 @@ fn each_node_of_files(files: &mut Files, visit: &mut dyn FnMut(&mut NodeId)) {
         Files::Source { .. } | Files::Literal { .. } => {}
         Files::Tree { tree, .. } => visit(tree),
         Files::Place { what, .. } | Files::Sub { what, .. } | Files::Narrow { what, .. } => {
-            each_node_of_files(what, visit);
+            // What names no tree stays shared.
+            if let Files::Tree { .. } = what.leaf() {
+                each_node_of_files(Arc::make_mut(what), visit);
+            }
         }
     }
 }

@@ -90,8 +90,5 @@ pub(crate) fn direct(derivation: &Derivation) -> Vec<NodeId> {
 
 /// Where a selection's files come from in the end: a source, a tree or a literal.
 pub(crate) fn leaf(files: &Files) -> &Files {
-    match files {
-        Files::Place { what, .. } | Files::Sub { what, .. } | Files::Narrow { what, .. } => leaf(what),
-        Files::Source { .. } | Files::Tree { .. } | Files::Literal { .. } => files,
-    }
+    files.leaf()
 }

@@ -123,19 +123,19 @@ impl Listener for Recorder {
 /// A step with a script of one line.
 pub(crate) fn step(graph: &mut Graph, name: &str, from: Option<NodeId>, script: &str) -> NodeId {
     let script = Script { text: format!("{script}\n"), interpreter: vec!["sh".to_owned(), "-eu".to_owned()] };
-    add(graph, name, Derivation::Step(Box::new(Step { from, script, ..Step::default() })))
+    add(graph, name, Derivation::from(Step { from, script, ..Step::default() }))
 }
 
 /// Trees as one.
 pub(crate) fn merge(graph: &mut Graph, name: &str, trees: &[NodeId]) -> NodeId {
     let items = trees.iter().copied().map(Item::Tree).collect();
-    add(graph, name, Derivation::Merge(Merge { items, ..Merge::default() }))
+    add(graph, name, Derivation::from(Merge { items, ..Merge::default() }))
 }
 
 /// One file as a tree.
 pub(crate) fn literal(graph: &mut Graph, name: &str, path: &str, text: &str) -> NodeId {
-    let files = Files::Literal { path: path.to_owned(), text: text.to_owned(), mode: None };
-    add(graph, name, Derivation::Merge(Merge { items: vec![Item::Files(files)], ..Merge::default() }))
+    let files = Files::Literal { path: path.to_owned(), text: text.into(), mode: None };
+    add(graph, name, Derivation::from(Merge { items: vec![Item::Files(files)], ..Merge::default() }))
 }
 
 /// Files of several trees as one tree: for each tree a pattern.
@@ -144,12 +144,12 @@ pub(crate) fn gather(graph: &mut Graph, name: &str, selections: &[(NodeId, &str)
         Item::Files(Files::Tree { tree, patterns: Patterns::new([pattern.to_owned()], []) })
     };
     let items = selections.iter().map(item).collect();
-    add(graph, name, Derivation::Merge(Merge { items, ..Merge::default() }))
+    add(graph, name, Derivation::from(Merge { items, ..Merge::default() }))
 }
 
 /// An image of a tree.
 pub(crate) fn image(graph: &mut Graph, name: &str, tree: NodeId) -> NodeId {
-    add(graph, name, Derivation::Image(Box::new(Image { tree: Some(tree), ..Image::default() })))
+    add(graph, name, Derivation::from(Image { tree: Some(tree), ..Image::default() }))
 }
 
 pub(crate) fn add(graph: &mut Graph, name: &str, derivation: Derivation) -> NodeId {

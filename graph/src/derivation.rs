@@ -1,10 +1,12 @@
 //! The graph of derivations that evaluation yields: what is to be made from what, before any pin, digest or key.
 //!
 //! A [`Graph`] is in topological order: a node refers to nodes with smaller ids only. Names are for people (messages,
-//! logs); they enter no key.
+//! logs); they enter no key. Copies of a graph, a derivation or a selection share what is large in them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use crate::SharedText;
 use crate::config::ImageFields;
 use crate::pattern::Patterns;
 use crate::platform::Platform;
@@ -70,11 +72,11 @@ pub enum Derivation {
     /// Debian packages unpacked without running their scripts; yields a tree.
     Unpack(Unpack),
     /// A script over a tree and files; yields the tree it stands on plus one layer.
-    Step(Box<Step>),
+    Step(Arc<Step>),
     /// Several trees and files as one tree.
-    Merge(Merge),
+    Merge(Arc<Merge>),
     /// An OCI image.
-    Image(Box<Image>),
+    Image(Arc<Image>),
 }
 
 /// Debian packages to unpack.
@@ -167,14 +169,14 @@ pub enum Files {
         /// Relative path, or absolute with a leading slash.
         path: String,
         /// Its text.
-        text: String,
+        text: SharedText,
         /// Permission bits; `None`: 644.
         mode: Option<u32>,
     },
     /// Files moved elsewhere.
     Place {
         /// What is moved.
-        what: Box<Files>,
+        what: Arc<Files>,
         /// A directory if it ends in `/`, else the one file.
         to: String,
         /// Permission bits for all files.
@@ -185,14 +187,14 @@ pub enum Files {
     /// Files below one directory, with paths relative to it.
     Sub {
         /// What is narrowed.
-        what: Box<Files>,
+        what: Arc<Files>,
         /// The directory that becomes the root.
         directory: String,
     },
     /// Files narrowed again.
     Narrow {
         /// What is narrowed.
-        what: Box<Files>,
+        what: Arc<Files>,
         /// Which of its files.
         patterns: Patterns,
     },
@@ -253,7 +255,7 @@ impl Graph {
         for index in 0..self.targets.len() {
             let Target { name, value: TargetValue::Files(files) } = self.targets[index].clone() else { continue };
             let merge = Merge { items: vec![Item::Files(files)], ..Merge::default() };
-            let node = self.add(Node { name: name.clone(), derivation: Derivation::Merge(merge) });
+            let node = self.add(Node { name: name.clone(), derivation: merge.into() });
             self.targets[index].value = TargetValue::Node(node);
             made.push((node, name));
         }
@@ -267,12 +269,47 @@ impl Graph {
         id
     }
 
-    /// Gives the id of this input, adding it if no equal one is there.
+    /// Adds an input that is not there yet and gives its id.
+    pub fn add_input(&mut self, name: &str, input: Input) -> InputId {
+        let id = InputId(u32::try_from(self.inputs.len()).expect("evaluation is bounded far below 2^32 inputs"));
+        self.inputs.push(DeclaredInput { name: name.to_owned(), input });
+        id
+    }
+
+    /// Gives the id of this input, adding it if no equal one is there. Looks at all of them; who adds many keeps a map.
     pub fn intern_input(&mut self, name: &str, input: Input) -> InputId {
-        let index = self.inputs.iter().position(|known| known.input == input).unwrap_or_else(|| {
-            self.inputs.push(DeclaredInput { name: name.to_owned(), input });
-            self.inputs.len() - 1
-        });
-        InputId(u32::try_from(index).expect("evaluation is bounded far below 2^32 inputs"))
+        match self.inputs.iter().position(|known| known.input == input) {
+            Some(index) => InputId(u32::try_from(index).expect("ids are 32 bits wide")),
+            None => self.add_input(name, input),
+        }
+    }
+}
+
+impl Files {
+    /// Where the files come from in the end: a source, a tree or a literal.
+    #[must_use]
+    pub fn leaf(&self) -> &Self {
+        match self {
+            Self::Place { what, .. } | Self::Sub { what, .. } | Self::Narrow { what, .. } => what.leaf(),
+            Self::Source { .. } | Self::Tree { .. } | Self::Literal { .. } => self,
+        }
+    }
+}
+
+impl From<Step> for Derivation {
+    fn from(step: Step) -> Self {
+        Self::Step(Arc::new(step))
+    }
+}
+
+impl From<Merge> for Derivation {
+    fn from(merge: Merge) -> Self {
+        Self::Merge(Arc::new(merge))
+    }
+}
+
+impl From<Image> for Derivation {
+    fn from(image: Image) -> Self {
+        Self::Image(Arc::new(image))
     }
 }

@@ -134,7 +134,7 @@ mod tests {
 
     fn step(graph: &mut Graph, from: NodeId, workdir: Option<&str>) -> NodeId {
         let step = Step { from: Some(from), workdir: workdir.map(str::to_owned), ..Step::default() };
-        add(graph, "step", Derivation::Step(Box::new(step)))
+        add(graph, "step", Derivation::from(step))
     }
 
     fn image(graph: &mut Graph, tree: NodeId, from: Option<NodeId>, user: Option<&str>) -> NodeId {
@@ -142,7 +142,7 @@ mod tests {
         add(
             graph,
             user.unwrap_or("image"),
-            Derivation::Image(Box::new(Image { tree: Some(tree), configuration_from: from, fields })),
+            Derivation::from(Image { tree: Some(tree), configuration_from: from, fields }),
         )
     }
 
@@ -166,8 +166,8 @@ mod tests {
         let (a, b) = (step(&mut graph, base, Some("/a")), step(&mut graph, base, Some("/b")));
         let items = vec![Item::Tree(a), Item::Tree(b), Item::Tree(step(&mut graph, base, Some("/")))];
         let said = Merge { items: items.clone(), workdir: Some("/c".to_owned()), ..Merge::default() };
-        let silent = add(&mut graph, "both", Derivation::Merge(Merge { items, ..Merge::default() }));
-        let said = add(&mut graph, "both", Derivation::Merge(said));
+        let silent = add(&mut graph, "both", Derivation::from(Merge { items, ..Merge::default() }));
+        let said = add(&mut graph, "both", Derivation::from(said));
         let known = Configurations::of(&graph);
         assert_eq!(known.of_node(silent).map_err(|clash| clash.differences), Err("workdir".to_owned()));
         assert_eq!(known.of_node(said).map(|c| c.workdir().to_owned()), Ok("/c".to_owned()));
@@ -180,7 +180,7 @@ mod tests {
         let a = image(&mut graph, base, None, Some("a"));
         let b = image(&mut graph, base, None, Some("b"));
         let items = vec![Item::Tree(base), Item::Tree(a), Item::Tree(b)];
-        let both = add(&mut graph, "both", Derivation::Merge(Merge { items, ..Merge::default() }));
+        let both = add(&mut graph, "both", Derivation::from(Merge { items, ..Merge::default() }));
         let clash = Configurations::of(&graph).of_node(both).expect_err("a and b differ");
         assert_eq!((clash.first.as_str(), clash.second.as_str()), ("a", "b"));
         let chosen = image(&mut graph, both, Some(a), None);

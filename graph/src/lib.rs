@@ -20,12 +20,14 @@ pub mod marks;
 pub mod path;
 pub mod pattern;
 pub mod platform;
+mod shared_text;
 pub mod stack;
 pub mod step;
 pub mod tree;
 
 pub use error_class::ErrorClass;
 pub use fs_error::FsError;
+pub use shared_text::SharedText;
 
 /// Number of the canonical encoding of step documents and derivations. Raised when an encoding changes; golden keys
 /// guard it.

@@ -22,7 +22,7 @@ impl Evaluator<'_> {
         let to = self.place_in_tree(arguments, "to")?;
         let mode = self.mode(arguments)?;
         let owner = self.user(arguments, "owner")?;
-        self.files(Files::Place { what: Box::new(what), to, mode, owner }, arguments.call)
+        self.files(Files::Place { what, to, mode, owner }, arguments.call)
     }
 
     pub(super) fn sub(&mut self, arguments: &Arguments<'_>) -> Outcome<Value> {
@@ -33,7 +33,7 @@ impl Evaluator<'_> {
             "." => String::new(),
             normal => normal.to_owned(),
         };
-        self.files(Files::Sub { what: Box::new(what), directory }, arguments.call)
+        self.files(Files::Sub { what, directory }, arguments.call)
     }
 
     pub(super) fn file_of_text(&mut self, arguments: &Arguments<'_>) -> Outcome<Value> {
@@ -42,7 +42,7 @@ impl Evaluator<'_> {
             let message = format!("`{path}` is a directory, the path of a file is wanted");
             return self.fail(Diagnostic::error(Code("E0410"), arguments.span("path"), message));
         }
-        let text = arguments.text("text").ok_or(Stop)?;
+        let text = arguments.text("text").ok_or(Stop)?.into();
         let mode = self.mode(arguments)?;
         self.files(Files::Literal { path, text, mode }, arguments.call)
     }
@@ -56,12 +56,12 @@ impl Evaluator<'_> {
         Ok(Value::Files(Arc::new(files)))
     }
 
-    fn selection(&mut self, arguments: &Arguments<'_>, name: &str) -> Outcome<Files> {
+    fn selection(&mut self, arguments: &Arguments<'_>, name: &str) -> Outcome<Arc<Files>> {
         let value = arguments.value(name).ok_or(Stop)?;
         if is_whole_source(value) {
             self.warn_of_whole_source(arguments.span(name));
         }
-        value.to_files().ok_or(Stop)
+        value.to_files().map(Arc::new).ok_or(Stop)
     }
 
     /// Warns that a source without a selection makes every change of every file count.

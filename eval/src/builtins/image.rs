@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sinter_graph::config::{Healthcheck, ImageFields};
-use sinter_graph::derivation::{Derivation, Image, Item, NodeId};
+use sinter_graph::derivation::{Image, Item, NodeId};
 use sinter_lang::source::Span;
 
 use super::formats;
@@ -28,7 +28,7 @@ impl Evaluator<'_> {
         let origin = self.origin(arguments.call);
         let image = Image { tree, configuration_from, fields };
         let name = self.name.clone();
-        Ok(Value::Tree(self.builder.add(&name, Derivation::Image(Box::new(image)), origin)))
+        Ok(Value::Tree(self.builder.add(&name, image.into(), origin)))
     }
 
     fn configuration_from(&self, arguments: &Arguments<'_>) -> Option<NodeId> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sinter_graph::derivation::{Derivation, Files, Script, Step};
+use sinter_graph::derivation::{Files, Script, Step};
 use sinter_lang::diagnostic::{Code, Diagnostic};
 use sinter_lang::source::Span;
 
@@ -48,7 +48,7 @@ impl Evaluator<'_> {
         origin.script = Some(script.span);
         origin.lines.clone_from(&script.lines);
         let name = self.name.clone();
-        Ok(Value::Tree(self.builder.add(&name, Derivation::Step(Box::new(step)), origin)))
+        Ok(Value::Tree(self.builder.add(&name, step.into(), origin)))
     }
 
     fn step_files(&mut self, arguments: &Arguments<'_>) -> Outcome<Vec<Files>> {

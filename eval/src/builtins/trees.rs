@@ -47,7 +47,7 @@ impl Evaluator<'_> {
                 let workdir = workdir.map(str::to_owned);
                 let origin = self.origin(span);
                 let name = format!("{}.{name}", self.name);
-                Some(self.builder.add(&name, Derivation::Merge(Merge { items, workdir, configuration_from }), origin))
+                Some(self.builder.add(&name, Merge { items, workdir, configuration_from }.into(), origin))
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Golden definition keys, and what enters them.
 
+use std::sync::Arc;
+
 use sinter_graph::config::ImageFields;
 use sinter_graph::derivation::{Input, InputId, Node};
 use sinter_graph::digest::BlobDigest;
@@ -102,7 +104,7 @@ fn source(include: &str) -> Files {
 }
 
 fn on_base(step: Step) -> Graph {
-    graph(vec![unpack(true), unpack(false), Derivation::Step(Box::new(step))])
+    graph(vec![unpack(true), unpack(false), Derivation::from(step)])
 }
 
 fn compile() -> Step {
@@ -121,12 +123,7 @@ fn whole() -> Graph {
         ..Image::default()
     };
     let merge = Merge { items: vec![Item::Tree(NodeId(1)), Item::Files(source("b.c"))], ..Merge::default() };
-    graph(vec![
-        unpack(true),
-        Derivation::Step(Box::new(compile())),
-        Derivation::Merge(merge),
-        Derivation::Image(Box::new(image)),
-    ])
+    graph(vec![unpack(true), Derivation::from(compile()), Derivation::from(merge), Derivation::from(image)])
 }
 
 /// A key that changes makes every result of that kind unknown everywhere. These change only together with
@@ -154,11 +151,8 @@ fn names_limits_and_order_are_in_no_key() {
     renamed.inputs[0].name.push('x');
     assert_eq!(world.key(&renamed), key);
     assert_eq!(world.key(&on_base(Step { timeout_seconds: Some(9), ..compile() })), key);
-    let swapped = graph(vec![
-        unpack(false),
-        unpack(true),
-        Derivation::Step(Box::new(Step { from: Some(NodeId(1)), ..compile() })),
-    ]);
+    let swapped =
+        graph(vec![unpack(false), unpack(true), Derivation::from(Step { from: Some(NodeId(1)), ..compile() })]);
     assert_eq!(world.key(&swapped), key);
     world.write("undeclared", "new");
     assert_eq!(world.key(&on_base(compile())), key);
@@ -195,7 +189,7 @@ fn every_other_field_of_a_step_is_in_its_key() {
 
 #[test]
 fn every_kind_of_selection_has_its_own_key() {
-    let what = || Box::new(source("a.c"));
+    let what = || Arc::new(source("a.c"));
     let text = |text: &str| text.to_owned();
     let place = |mode, owner: Option<&str>| Files::Place { what: what(), to: text("/x"), mode, owner: owner.map(text) };
     let selections = [
@@ -203,9 +197,9 @@ fn every_kind_of_selection_has_its_own_key() {
         Files::Tree { tree: NodeId(0), patterns: patterns("a.c") },
         Files::Tree { tree: NodeId(1), patterns: patterns("a.c") },
         Files::Tree { tree: NodeId(1), patterns: patterns("b.c") },
-        Files::Literal { path: text("a.c"), text: text("int a;\n"), mode: None },
-        Files::Literal { path: text("a.c"), text: text("int a;\n"), mode: Some(0o600) },
-        Files::Literal { path: text("a."), text: text("cint a;\n"), mode: None },
+        Files::Literal { path: text("a.c"), text: "int a;\n".into(), mode: None },
+        Files::Literal { path: text("a.c"), text: "int a;\n".into(), mode: Some(0o600) },
+        Files::Literal { path: text("a."), text: "cint a;\n".into(), mode: None },
         place(None, None),
         place(Some(0o600), None),
         place(None, Some("384")),
@@ -255,7 +249,7 @@ fn configuration_of_an_image_reaches_the_steps_above() {
     let above = |fields: ImageFields| {
         let image = Image { tree: Some(NodeId(0)), configuration_from: None, fields };
         let step = Step { from: Some(NodeId(1)), ..compile() };
-        graph(vec![unpack(true), Derivation::Image(Box::new(image)), Derivation::Step(Box::new(step))])
+        graph(vec![unpack(true), Derivation::from(image), Derivation::from(step)])
     };
     let world = World::new();
     let plain = world.key(&above(ImageFields::default()));
@@ -268,12 +262,12 @@ fn configuration_of_an_image_reaches_the_steps_above() {
 fn chosen_configuration_is_in_the_key_of_a_merge() {
     let image = |workdir: &str| {
         let fields = ImageFields { workdir: Some(workdir.to_owned()), ..ImageFields::default() };
-        Derivation::Image(Box::new(Image { tree: Some(NodeId(0)), configuration_from: None, fields }))
+        Derivation::from(Image { tree: Some(NodeId(0)), configuration_from: None, fields })
     };
     let both = |chosen: Option<NodeId>| {
         let items = vec![Item::Tree(NodeId(1)), Item::Tree(NodeId(2)), Item::Files(source("a.c"))];
         let merge = Merge { items, configuration_from: chosen, ..Merge::default() };
-        graph(vec![unpack(true), image("/a"), image("/b"), Derivation::Merge(merge)])
+        graph(vec![unpack(true), image("/a"), image("/b"), Derivation::from(merge)])
     };
     let world = World::new();
     distinct([None, Some(NodeId(1)), Some(NodeId(2))].map(|chosen| world.key(&both(chosen))).to_vec());

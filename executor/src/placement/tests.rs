@@ -81,19 +81,19 @@ fn tree(include: &[&str]) -> Files {
 }
 
 fn moved(what: Files, to: &str) -> Files {
-    Files::Place { what: Box::new(what), to: to.to_owned(), mode: None, owner: None }
+    Files::Place { what: Arc::new(what), to: to.to_owned(), mode: None, owner: None }
 }
 
 fn sub(what: Files, directory: &str) -> Files {
-    Files::Sub { what: Box::new(what), directory: directory.to_owned() }
+    Files::Sub { what: Arc::new(what), directory: directory.to_owned() }
 }
 
 fn literal(at: &str, text: &str) -> Files {
-    Files::Literal { path: at.to_owned(), text: text.to_owned(), mode: None }
+    Files::Literal { path: at.to_owned(), text: text.into(), mode: None }
 }
 
 fn narrow(what: Files, include: &[&str]) -> Files {
-    Files::Narrow { what: Box::new(what), patterns: patterns(include) }
+    Files::Narrow { what: Arc::new(what), patterns: patterns(include) }
 }
 
 /// Relative paths as they are, absolute ones with a slash; modes behind.
@@ -129,7 +129,7 @@ fn descriptions_select_what_they_say() {
 #[test]
 fn moving_sets_mode_and_owner() {
     for (owner, expected) in [("www", (33, 34)), ("5", (5, 5)), ("www:5", (33, 5)), ("5:www", (5, 34))] {
-        let what = Box::new(source(&["run"]));
+        let what = Arc::new(source(&["run"]));
         let files = Files::Place { what, to: "/bin/".to_owned(), mode: Some(0o500), owner: Some(owner.to_owned()) };
         let found = select(&files, &world()).expect("a selection");
         assert_eq!((found[0].mode, found[0].owner), (0o500, Some(expected)), "{owner}");
@@ -139,7 +139,7 @@ fn moving_sets_mode_and_owner() {
 #[test]
 fn wrong_descriptions_say_what_to_do() {
     let owned = |owner: &str| Files::Place {
-        what: Box::new(source(&["run"])),
+        what: Arc::new(source(&["run"])),
         to: "/bin/".to_owned(),
         mode: None,
         owner: Some(owner.to_owned()),
