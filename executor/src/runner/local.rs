@@ -45,15 +45,16 @@ impl LocalRunner {
         let given = Given { from: inputs.tree, files: &files };
         let (keep, drop) = (|path: &TreePath| policy.keeps(path), |path: &TreePath| policy.drops(path));
         let rules = CapturePolicy { mount_points: &mount_points, keep: &keep, drop: &drop };
-        let manifest = capture(upper, &given, &rules)?;
+        let captured = capture(upper, &given, &rules)?;
         policy.check_used()?;
-        if manifest.is_empty() {
+        if captured.manifest().is_empty() {
             return Ok(None);
         }
         if self.reload {
+            let manifest = captured.into_manifest();
             return Ok(Some(publish_anew(inputs.store, workspace, upper, manifest, Origin::Captured)?));
         }
-        Ok(Some(inputs.store.publish_layer(upper, manifest, Origin::Captured)?))
+        Ok(Some(inputs.store.publish_captured(upper, captured, Origin::Captured)?))
     }
 
     fn converse(&self, request: &Request, lease: &Lease, output: &mut dyn FnMut(&[u8])) -> Result<Reply, RunnerError> {

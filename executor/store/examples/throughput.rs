@@ -8,7 +8,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use sinter_graph::tree::Manifest;
 use sinter_store::{CapturePolicy, NothingBelow, Store, capture, export_tree, remove_tree};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -52,9 +51,9 @@ fn layer(
     fs::create_dir(&upper)?;
     let amount = fill(&upper)?;
     let unit = if amount > 1e6 { "bytes" } else { "files" };
-    let manifest: Manifest = timed("  capture", amount, unit, || capture(&upper, &NothingBelow, &CapturePolicy::ALL))?;
+    let captured = timed("  capture", amount, unit, || capture(&upper, &NothingBelow, &CapturePolicy::ALL))?;
     let digest =
-        timed("  publish", amount, unit, || store.publish_layer(&upper, manifest, sinter_store::Origin::Captured))?;
+        timed("  publish", amount, unit, || store.publish_captured(&upper, captured, sinter_store::Origin::Captured))?;
     timed("  write tar", amount, unit, || store.write_layer(&digest, &mut std::io::sink()))?;
     let fresh = Store::open(store.root())?;
     timed("  read manifest", amount, unit, || fresh.manifest(&digest))?;

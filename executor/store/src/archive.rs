@@ -26,8 +26,8 @@ use sinter_graph::digest::ContentHash;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, Manifest};
 
-const BLOCK: usize = 512;
-const ZEROS: [u8; BLOCK] = [0; BLOCK];
+pub(crate) const BLOCK: usize = 512;
+pub(crate) const ZEROS: [u8; BLOCK] = [0; BLOCK];
 const MAX_OCTAL_7: u64 = 0o7_777_777;
 const MAX_OCTAL_11: u64 = 0o77_777_777_777;
 const NAME_LENGTH: usize = 100;
@@ -60,6 +60,14 @@ pub enum ArchiveError {
         /// The attribute, made printable.
         name: String,
     },
+    /// An extended attribute without a value, which an extended header cannot express: there it means a deletion.
+    #[error("{path}: the extended attribute `{name}` is empty, which no tar can hold; remove it or give it a value")]
+    EmptyAttribute {
+        /// The path in the layer.
+        path: TreePath,
+        /// The attribute, made printable.
+        name: String,
+    },
     /// The receiver of the bytes failed.
     #[error("cannot write the archive: {0}")]
     Write(io::Error),
@@ -77,7 +85,7 @@ pub fn write_archive<R: Read>(
     out: &mut dyn Write,
 ) -> Result<(), ArchiveError> {
     let mut buffer = vec![0; 256 * 1024];
-    for entry in in_order(manifest) {
+    for entry in in_order(manifest.entries()).into_iter().map(|index| &manifest.entries()[index]) {
         out.write_all(&header(entry)?).map_err(ArchiveError::Write)?;
         if let Kind::File { size, content: hash } = &entry.kind {
             copy_content(entry, *size, hash, &mut content(entry)?, &mut buffer, out)?;
@@ -101,13 +109,14 @@ pub fn archive_size(manifest: &Manifest) -> Result<u64, ArchiveError> {
     Ok(total)
 }
 
-/// The entries sorted by their names in the archive, which differ from their paths for whiteouts only.
-fn in_order(manifest: &Manifest) -> Vec<&Entry> {
-    let mut entries: Vec<&Entry> = manifest.entries().iter().collect();
+/// The places of entries sorted by path in the order of their names in the archive, which differ from their paths for
+/// whiteouts only: files keep their order.
+pub(crate) fn in_order(entries: &[Entry]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..entries.len()).collect();
     if entries.iter().any(|entry| entry.kind == Kind::Whiteout) {
-        entries.sort_by_cached_key(|entry| bare_name(entry));
+        order.sort_by_cached_key(|&index| bare_name(&entries[index]));
     }
-    entries
+    order
 }
 
 fn copy_content(
@@ -141,7 +150,8 @@ fn copy_content(
     out.write_all(padding(size)).map_err(ArchiveError::Write)
 }
 
-fn padding(size: u64) -> &'static [u8] {
+/// What follows a content of this size up to the end of its block.
+pub(crate) fn padding(size: u64) -> &'static [u8] {
     let over = usize::try_from(size % BLOCK as u64).unwrap_or(0);
     &ZEROS[..(BLOCK - over) % BLOCK]
 }
@@ -160,7 +170,7 @@ struct Fields<'a> {
 }
 
 /// The blocks before the content of an entry: the extended header if one is needed, and the header.
-fn header(entry: &Entry) -> Result<Vec<u8>, ArchiveError> {
+pub(crate) fn header(entry: &Entry) -> Result<Vec<u8>, ArchiveError> {
     let fields = fields(entry);
     let records = extended_records(entry, &fields)?;
     let mut blocks = Vec::with_capacity(BLOCK * 3);
@@ -202,7 +212,7 @@ fn whiteout_fields(entry: &Entry) -> Fields<'static> {
 }
 
 /// The name in the archive without a trailing slash.
-fn bare_name(entry: &Entry) -> Vec<u8> {
+pub(crate) fn bare_name(entry: &Entry) -> Vec<u8> {
     match (&entry.kind, entry.path.name()) {
         (Kind::Whiteout, Some(name)) => {
             let parent = &entry.path.as_bytes()[..entry.path.as_bytes().len() - name.len()];
@@ -246,9 +256,12 @@ fn extended_records(entry: &Entry, fields: &Fields<'_>) -> Result<Records, Archi
         return Ok(records);
     }
     for (name, value) in &entry.xattrs {
+        let printable = || String::from_utf8_lossy(name).into_owned();
         if name.contains(&b'=') {
-            let name = String::from_utf8_lossy(name).into_owned();
-            return Err(ArchiveError::AttributeName { path: entry.path.clone(), name });
+            return Err(ArchiveError::AttributeName { path: entry.path.clone(), name: printable() });
+        }
+        if value.is_empty() {
+            return Err(ArchiveError::EmptyAttribute { path: entry.path.clone(), name: printable() });
         }
         records.insert([b"SCHILY.xattr.", &name[..]].concat(), value.to_vec());
     }

@@ -12,8 +12,9 @@ use sinter_graph::FsError;
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::tree::Manifest;
 
+use crate::digest::{Treatment, survey};
 use crate::error::StoreError;
-use crate::layer::{damage, digest_matching, identity};
+use crate::layer::{damage, identity};
 use crate::merged::Part;
 use crate::seal::{Seal, is_absence};
 use crate::small_file::read_small;
@@ -125,14 +126,10 @@ impl Store {
     fn seal_anew(&self, held: &Held, manifest: &Manifest) -> Result<(), StoreError> {
         let directory = held.directory.as_path();
         let root = open_root(directory).map_err(|error| StoreError::io(directory, "open", error))?;
-        // Taken before the contents are read, so that a change while they are read breaks it.
-        let seal = Seal::take(&root, manifest);
-        let reason = match digest_matching(&root, manifest) {
-            Ok((digest, _)) if digest == held.digest => {
+        let reason = match survey(&root, manifest.entries(), Treatment::Verify) {
+            Ok(found) if found.digest == held.digest => {
                 // Who cannot keep the seal, on a full disk for instance, reads the contents again the next time.
-                if let Ok(seal) = seal {
-                    let _ = self.replace_file(&self.seal_path(&held.digest), &seal.encode());
-                }
+                let _ = self.replace_file(&self.seal_path(&held.digest), &found.seal.encode());
                 return Ok(());
             }
             Ok(_) => "its files do not have the digest it is named by".to_owned(),

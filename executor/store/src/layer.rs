@@ -10,14 +10,16 @@ use sinter_graph::FsError;
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::tree::{Entry, Manifest};
 
-use crate::archive::{ArchiveError, archive_size, write_archive};
+use crate::archive::{ArchiveError, write_archive};
+use crate::capture::Captured;
+use crate::digest::digest_directory;
 use crate::error::StoreError;
 use crate::facts::Origin;
 use crate::namespaces::LAYER;
 use crate::pipeline::hash_through;
 use crate::seal::{Seal, is_absence};
 use crate::store::{Object, Store};
-use crate::tree_io::{difference, open_file, open_root};
+use crate::tree_io::{difference, open_file, open_root, stat};
 
 impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> Self {
@@ -35,8 +37,8 @@ impl Store {
     }
 
     /// Publishes a directory of a workspace, which is moved away, as the layer that `manifest` describes. The directory
-    /// must hold exactly its entries, with whiteouts as character devices 0:0; contents and metadata, but not extended
-    /// attributes, are checked while the digest is made. If the layer is here already, the directory is deleted.
+    /// must hold exactly its entries, with whiteouts as character devices 0:0; contents, metadata and extended attributes
+    /// are checked while the digest is made. If the layer is here already, the directory is deleted.
     ///
     /// # Errors
     /// If the directory does not match the manifest, cannot be read or moved, or if the disk is full.
@@ -46,8 +48,21 @@ impl Store {
         manifest: Manifest,
         origin: Origin,
     ) -> Result<LayerDigest, StoreError> {
-        let (digest, size) = digest_directory(directory, &manifest)?;
-        self.publish_digested(directory, manifest, origin, digest, size)
+        let (digest, size, seal) = digest_directory(directory, &manifest)?;
+        self.publish_digested(directory, Captured { manifest, digest, size, seal }, origin)
+    }
+
+    /// Publishes what [`capture`](crate::capture) made of a directory, which is moved away.
+    ///
+    /// # Errors
+    /// If the directory cannot be moved, or if the disk is full.
+    pub fn publish_captured(
+        &self,
+        directory: &Path,
+        captured: Captured,
+        origin: Origin,
+    ) -> Result<LayerDigest, StoreError> {
+        self.publish_digested(directory, captured, origin)
     }
 
     /// As [`Store::publish_layer`], if the directory is the layer that is expected.
@@ -61,21 +76,20 @@ impl Store {
         origin: Origin,
         expected: &LayerDigest,
     ) -> Result<(), StoreError> {
-        let (found, size) = digest_directory(directory, &manifest)?;
-        if found != *expected {
-            return Err(StoreError::WrongLayer { expected: *expected, found });
+        let (digest, size, seal) = digest_directory(directory, &manifest)?;
+        if digest != *expected {
+            return Err(StoreError::WrongLayer { expected: *expected, found: digest });
         }
-        self.publish_digested(directory, manifest, origin, found, size).map(drop)
+        self.publish_digested(directory, Captured { manifest, digest, size, seal }, origin).map(drop)
     }
 
     fn publish_digested(
         &self,
         directory: &Path,
-        manifest: Manifest,
+        captured: Captured,
         origin: Origin,
-        digest: LayerDigest,
-        size: u64,
     ) -> Result<LayerDigest, StoreError> {
+        let Captured { manifest, digest, size, seal } = captured;
         self.leases().add([*digest.as_bytes()])?;
         if self.has_layer(&digest)? {
             // A copy that cannot be deleted now is swept with its workspace.
@@ -83,7 +97,7 @@ impl Store {
             return Ok(digest);
         }
         let facts = self.keep_manifest(&manifest, size, origin)?;
-        let made = self.stage_layer(directory, &manifest)?;
+        let made = self.stage_layer(directory, &manifest, seal)?;
         let object = Object { path: self.layer_path(&digest), namespace: LAYER, key: &digest.hex() };
         self.publish(&made, &object, || self.has_layer(&digest), &facts.encode())?;
         self.manifests().insert(digest, Arc::new(manifest));
@@ -139,12 +153,12 @@ impl Store {
     }
 
     /// Moves the directory beside its seal. The root is stamped last, because the move changes it.
-    fn stage_layer(&self, directory: &Path, manifest: &Manifest) -> Result<PathBuf, StoreError> {
+    fn stage_layer(&self, directory: &Path, manifest: &Manifest, mut seal: Seal) -> Result<PathBuf, StoreError> {
         let made = self.scratch_path()?;
         let staged = std::fs::create_dir(&made).and_then(|()| {
             let unpacked = made.join("fs");
             std::fs::rename(directory, &unpacked)?;
-            let seal = Seal::take(&open_root(&unpacked)?, manifest)?;
+            seal.restamp_root(&open_root(&unpacked)?, manifest)?;
             std::fs::write(made.join("seal"), seal.encode())
         });
         match staged {
@@ -198,7 +212,9 @@ pub(crate) fn damage(
     error: ArchiveError,
 ) -> Result<String, StoreError> {
     if let ArchiveError::Read { path, source } = error {
-        let differs = manifest.get(&path).is_some_and(|entry| matches!(difference(root, entry), Ok(Some(_))));
+        let differs =
+            |entry: &Entry| matches!(stat(root, &path).and_then(|stat| difference(root, entry, &stat)), Ok(Some(_)));
+        let differs = manifest.get(&path).is_some_and(differs);
         if !is_absence(&source) && !differs {
             return Err(FsError::new(&directory.join(path.to_os_path()), "read", source).into());
         }
@@ -220,36 +236,7 @@ pub(crate) fn identity(path: &Path) -> io::Result<(u64, u64)> {
     if found.is_dir() { Ok((found.dev(), found.ino())) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
-/// The digest and length of the canonical tar of a directory that must match `manifest`.
-pub(crate) fn digest_directory(directory: &Path, manifest: &Manifest) -> Result<(LayerDigest, u64), StoreError> {
-    let path = || directory.to_owned();
-    manifest.check().map_err(|source| StoreError::Manifest { path: path(), source })?;
-    let root = open_root(directory).map_err(|error| StoreError::io(directory, "open", error))?;
-    digest_matching(&root, manifest).map_err(|source| StoreError::Mismatch { path: path(), source })
-}
-
-pub(crate) fn digest_matching(root: &OwnedFd, manifest: &Manifest) -> Result<(LayerDigest, u64), ArchiveError> {
-    check_metadata(root, manifest)?;
-    let expected = archive_size(manifest)?;
-    let ((), digest, size) = hash_through(&mut io::sink(), expected, |out| archive(root, manifest, out))?;
-    Ok((LayerDigest::from_bytes(digest), size))
-}
-
 fn archive(root: &OwnedFd, manifest: &Manifest, out: &mut dyn Write) -> Result<(), ArchiveError> {
+    let unreadable = |entry: &Entry, source| ArchiveError::Read { path: entry.path.clone(), source };
     write_archive(manifest, |entry| open_file(root, &entry.path).map_err(|error| unreadable(entry, error)), out)
-}
-
-fn check_metadata(root: &OwnedFd, manifest: &Manifest) -> Result<(), ArchiveError> {
-    for entry in manifest.entries() {
-        match difference(root, entry) {
-            Ok(None) => {}
-            Ok(Some(what)) => return Err(ArchiveError::Changed { path: entry.path.clone(), what }),
-            Err(source) => return Err(unreadable(entry, source)),
-        }
-    }
-    Ok(())
-}
-
-fn unreadable(entry: &Entry, source: io::Error) -> ArchiveError {
-    ArchiveError::Read { path: entry.path.clone(), source }
 }

@@ -150,7 +150,7 @@ impl Store {
             self.seal_again(&part.digest, &part.directory, &part.manifest)?;
         }
         let root = open_root(&unpacked).map_err(|error| StoreError::io(&unpacked, "open", error))?;
-        let seal = Seal::of(directory_stamps(&root, nodes));
+        let seal = Seal::new(directory_stamps(&root, nodes));
         let path = made.join("seal");
         std::fs::write(&path, seal.encode()).map_err(|error| StoreError::io(&path, "write", error))?;
         let object = Object { path: place.to_owned(), namespace: MERGED, key: &digest.hex() };

@@ -25,7 +25,7 @@ const STAMP_LENGTH: usize = 20;
 const CHECKSUM_LENGTH: usize = 32;
 
 /// The identity of one entry at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Stamp {
     inode: u64,
     seconds: i64,
@@ -47,7 +47,7 @@ pub(crate) struct Seal(Vec<Stamp>);
 
 impl Seal {
     /// Takes stamps that somebody has collected.
-    pub(crate) const fn of(stamps: Vec<Stamp>) -> Self {
+    pub(crate) const fn new(stamps: Vec<Stamp>) -> Self {
         Self(stamps)
     }
 
@@ -63,6 +63,19 @@ impl Seal {
     pub(crate) fn take(root: &OwnedFd, manifest: &Manifest) -> io::Result<Self> {
         let stamp = |entry: &sinter_graph::tree::Entry| Ok(Stamp::of(&stat(root, &entry.path)?));
         manifest.entries().iter().map(stamp).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Looks at the root again, whose own rename changed it.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub(crate) fn restamp_root(&mut self, root: &OwnedFd, manifest: &Manifest) -> io::Result<()> {
+        if let (Some(first), Some(stamp)) = (manifest.entries().first(), self.0.first_mut())
+            && first.path.is_root()
+        {
+            *stamp = Stamp::of(&stat(root, &TreePath::root())?);
+        }
+        Ok(())
     }
 
     /// The first entry that is not what was sealed; `None` if all are.

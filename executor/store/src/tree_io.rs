@@ -5,11 +5,9 @@ use std::path::Path;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown,
-    fremovexattr, fsetxattr, futimens, major, minor, openat, readlinkat, statat,
+    AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, major, minor, openat, readlinkat, statat,
 };
 use rustix::io::Errno;
-use sinter_graph::FsError;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind};
 
@@ -23,10 +21,14 @@ pub(crate) fn open_root(path: &Path) -> io::Result<OwnedFd> {
     Ok(openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// Opens a file below `root` for reading, never following a link in its last component nor blocking on a pipe.
+/// Opens a file below `root` for reading, never following a link in its last component nor blocking on a pipe. Reading it
+/// leaves its access time alone where this process may ask for that.
 pub(crate) fn open_file(root: &OwnedFd, path: &TreePath) -> io::Result<std::fs::File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    Ok(openat(root, os_path(path), flags, Mode::empty())?.into())
+    match openat(root, os_path(path), flags | OFlags::NOATIME, Mode::empty()) {
+        Err(Errno::PERM) => Ok(openat(root, os_path(path), flags, Mode::empty())?.into()),
+        result => Ok(result?.into()),
+    }
 }
 
 /// What the operating system says about an entry.
@@ -39,14 +41,13 @@ pub(crate) fn is_whiteout(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
 }
 
-/// The first thing in which the disk differs from `entry`, apart from contents and extended attributes.
-pub(crate) fn difference(root: &OwnedFd, entry: &Entry) -> io::Result<Option<&'static str>> {
-    let stat = stat(root, &entry.path)?;
+/// The first thing in which what `stat` describes differs from `entry`, apart from contents and extended attributes.
+pub(crate) fn difference(root: &OwnedFd, entry: &Entry, stat: &Stat) -> io::Result<Option<&'static str>> {
     if entry.kind == Kind::Whiteout {
-        return Ok((!is_whiteout(&stat)).then_some("the type"));
+        return Ok((!is_whiteout(stat)).then_some("the type"));
     }
     let checks = [
-        (same_kind(root, entry, &stat)?, "the type, size or target"),
+        (same_kind(root, entry, stat)?, "the type, size or target"),
         (stat.st_mode & 0o7777 == entry.mode, "the mode"),
         (stat.st_uid == entry.uid && stat.st_gid == entry.gid, "the owner"),
         (stat.st_mtime == entry.mtime, "the time"),
@@ -78,30 +79,4 @@ fn same_kind(root: &OwnedFd, entry: &Entry, stat: &Stat) -> io::Result<bool> {
 pub(crate) fn whole_seconds(seconds: i64) -> Timestamps {
     let moment = Timespec { tv_sec: seconds, tv_nsec: 0 };
     Timestamps { last_access: moment, last_modification: moment }
-}
-
-/// Gives the empty directory that a script will write into the metadata of the tree's root: what the caller's umask, or the
-/// store's directory by setgid or a default access list, handed down must not be seen.
-///
-/// # Errors
-/// If the operating system refuses.
-pub fn dress_root(upper: &Path, root: Option<&Entry>) -> Result<(), FsError> {
-    let plain = Entry::directory(TreePath::root());
-    let entry = root.unwrap_or(&plain);
-    let dress = || -> io::Result<()> {
-        let directory = open_root(upper)?;
-        for name in ["system.posix_acl_access", "system.posix_acl_default"] {
-            match fremovexattr(&directory, name) {
-                Err(Errno::NODATA | Errno::NOTSUP) => {}
-                result => result?,
-            }
-        }
-        fchown(&directory, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))?;
-        fchmod(&directory, Mode::from_raw_mode(entry.mode))?;
-        for (name, value) in &entry.xattrs {
-            fsetxattr(&directory, &name[..], value, XattrFlags::empty())?;
-        }
-        Ok(futimens(&directory, &whole_seconds(entry.mtime))?)
-    };
-    dress().map_err(|error| FsError::new(upper, "prepare", error))
 }

@@ -13,7 +13,9 @@ use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, LayerIndex, Manifest, Tree};
-use sinter_store::{CaptureError, CapturePolicy, Given, NothingBelow, Store, capture, write_view};
+use sinter_store::{
+    CaptureError, CapturePolicy, Captured, Given, NothingBelow, Store, capture, dress_root, write_view,
+};
 use support::{Sample, path};
 
 /// A lower directory, declared files, and an overlay over both.
@@ -70,6 +72,10 @@ impl Scene {
     }
 
     fn capture(&self, policy: &CapturePolicy<'_>) -> Result<Manifest, CaptureError> {
+        Ok(self.capture_layer(policy)?.into_manifest())
+    }
+
+    fn capture_layer(&self, policy: &CapturePolicy<'_>) -> Result<Captured, CaptureError> {
         capture(&self.place("upper"), &Given { from: &self.from, files: &self.files }, policy)
     }
 }
@@ -281,7 +287,7 @@ fn scripts_leave_exactly_their_difference() {
 /// Apart from whiteouts, which this removes, the upper directory must be exactly what the manifest says.
 fn check_disk(scene: &Scene, manifest: &Manifest, name: &str) {
     manifest.check().expect(name);
-    let again = capture(&scene.place("upper"), &NothingBelow, &CapturePolicy::ALL).expect(name);
+    let again = capture(&scene.place("upper"), &NothingBelow, &CapturePolicy::ALL).expect(name).into_manifest();
     let whiteouts = |manifest: &Manifest| -> Vec<Entry> {
         manifest.entries().iter().filter(|e| e.kind != Kind::Whiteout && !e.path.is_root()).cloned().collect()
     };
@@ -368,6 +374,106 @@ fn what_no_layer_can_hold_is_an_error() {
     scene.run(|root| rustix::fs::setxattr(root.join("data"), name, b"", XattrFlags::empty()).expect(name), |_| ());
     let error = scene.capture(&CapturePolicy::ALL).expect_err("an attribute");
     assert!(matches!(error, CaptureError::AttributeName { .. }), "{error}");
+
+    for at in ["data", "etc/motd", ""] {
+        let scene = Scene::new(&base(), &declared());
+        let set = |root: &Path| rustix::fs::setxattr(root.join(at), "user.a", b"", XattrFlags::empty());
+        scene.run(|root| set(root).expect("an attribute"), |_| ());
+        let error = scene.capture(&CapturePolicy::ALL).expect_err("an empty attribute");
+        assert!(matches!(error, CaptureError::EmptyAttribute { .. }), "{at}: {error}");
+    }
+}
+
+/// An ACL as the kernel keeps it: version, then tag, permissions and id of each entry. It names user 7.
+fn acl() -> Vec<u8> {
+    let entries = [(1_u16, 7_u16, u32::MAX), (2, 7, 7), (4, 5, u32::MAX), (16, 7, u32::MAX), (32, 5, u32::MAX)];
+    let mut bytes = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(permissions.to_le_bytes());
+        bytes.extend(id.to_le_bytes());
+    }
+    bytes
+}
+
+type RootCase = (&'static str, fn(&mut Entry), fn(&Path));
+
+/// What a step does to `/` is its root entry, and a later step that leaves `/` alone keeps it.
+#[test]
+fn roots_are_captured_and_kept() {
+    let changes: [RootCase; 5] = [
+        ("nothing", |_| {}, |_| {}),
+        ("mode", |root| root.mode = 0o1711, |root| chmod(root, "", 0o1711)),
+        ("owner", |root| (root.uid, root.gid) = (3, 4), |root| lchown(root, Some(3), Some(4)).expect("an owner")),
+        (
+            "attribute",
+            |root| drop(root.xattrs.insert(b"user.note".as_slice().into(), b"x".as_slice().into())),
+            |root| rustix::fs::setxattr(root, "user.note", b"x", XattrFlags::empty()).expect("an attribute"),
+        ),
+        (
+            "default ACL",
+            |root| drop(root.xattrs.insert(b"system.posix_acl_default".as_slice().into(), acl().into())),
+            |root| {
+                rustix::fs::setxattr(root, "system.posix_acl_default", &acl(), XattrFlags::empty()).expect("an ACL");
+            },
+        ),
+    ];
+    for (name, change, script) in changes {
+        let scene = Scene::new(&base(), &declared());
+        dress_root(&scene.place("upper"), scene.from.get(&TreePath::root()).map(|shown| &shown.entry)).expect(name);
+        scene.run(script, |_| ());
+        let mut expected = Entry::directory(TreePath::root());
+        change(&mut expected);
+        let manifest = scene.capture(&CapturePolicy::ALL).expect(name);
+        let entries = if name == "nothing" { Vec::new() } else { vec![expected.clone()] };
+        assert_eq!(manifest.entries(), entries, "{name}");
+
+        let mut changed = base();
+        changed.entries.push(expected);
+        let later = Scene::new(&changed, &declared());
+        dress_root(&later.place("upper"), later.from.get(&TreePath::root()).map(|shown| &shown.entry)).expect(name);
+        later.run(|root| write(root, "etc/later", "1"), |_| ());
+        let manifest = later.capture(&CapturePolicy::ALL).expect(name);
+        assert!(manifest.get(&TreePath::root()).is_none(), "{name}: {:?}", listing(&manifest));
+    }
+}
+
+/// Nothing of the directory the store lies in reaches a layer: neither its group, its setgid bit nor its ACLs.
+#[test]
+fn layers_inherit_nothing_from_the_directory_of_the_store() {
+    let mut layers = Vec::new();
+    for odd in [false, true] {
+        let scene = Scene::new(&base(), &declared());
+        if odd {
+            lchown(scene.directory.path(), None, Some(99)).expect("a group");
+            chmod(scene.directory.path(), "", 0o2777);
+            for name in ["system.posix_acl_default", "system.posix_acl_access"] {
+                rustix::fs::setxattr(scene.directory.path(), name, &acl(), XattrFlags::empty()).expect("an ACL");
+            }
+            for name in ["upper", "work"] {
+                fs::remove_dir(scene.place(name)).expect("a removal");
+                fs::create_dir(scene.place(name)).expect("a directory");
+            }
+        }
+        dress_root(&scene.place("upper"), None).expect("upper");
+        dress_root(&scene.place("work"), None).expect("work");
+        scene.run(
+            |root| {
+                write(root, "srv/new", "1");
+                write(root, "etc/motd", "changed");
+                chmod(root, "data/b", 0o640);
+                chmod(root, "data/sub", 0o700);
+                fs::remove_file(root.join("data/a")).expect("a removal");
+                write(root, "data/a", "again");
+                fs::remove_dir_all(root.join("app")).expect("a removal");
+                fs::create_dir(root.join("app")).expect("a directory");
+            },
+            |_| (),
+        );
+        layers.push(scene.capture_layer(&CapturePolicy::ALL).expect("a layer"));
+    }
+    assert_eq!(layers[0].manifest(), layers[1].manifest());
+    assert_eq!(layers[0].digest(), layers[1].digest());
 }
 
 #[test]

@@ -142,7 +142,8 @@ fn gnu_tar_unpacks_without_complaint() {
     std::fs::remove_file(directory.path().join("var/.wh.gone")).expect("the whiteout");
     let manifest =
         sinter_store::capture(directory.path(), &sinter_store::NothingBelow, &sinter_store::CapturePolicy::ALL)
-            .expect("a manifest");
+            .expect("a layer")
+            .into_manifest();
     let expected = sample.manifest();
     let expected: Vec<&Entry> = expected.entries().iter().filter(|entry| entry.kind != Kind::Whiteout).collect();
     for (found, expected) in manifest.entries().iter().zip(&expected) {

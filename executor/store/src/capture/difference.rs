@@ -1,135 +1,121 @@
-//! Deciding what stays, and making the directory match it.
+//! Deciding what stays, and making the names in the directory match it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use rustix::fs::{AtFlags, FileType, Mode, mknodat, unlinkat, utimensat};
-use sinter_graph::EPOCH;
+use rustix::fs::{AtFlags, FileType, Mode, mknodat, unlinkat};
 use sinter_graph::path::TreePath;
-use sinter_graph::tree::{Entry, Kind, Manifest};
+use sinter_graph::tree::{Entry, Kind};
 
-use super::content::Contents;
 use super::walk::{Found, What};
-use super::{Below, CaptureError, CapturePolicy, Upper};
-use crate::tree_io::{os_path, whole_seconds};
+use super::{Below, CaptureError, CapturePolicy, Upper, content};
+use crate::tree_io::os_path;
 
-/// Drops what is equal to what lies below, writes explicit whiteouts, sets all times, and gives the manifest.
+/// Drops what is equal to what lies below, writes explicit whiteouts, and gives the entries that stay, sorted by path.
+/// The contents and attributes of files are still to be learned: only files that may be equal were read.
 pub(super) fn settle(
     upper: &Upper<'_>,
     below: &dyn Below,
     policy: &CapturePolicy<'_>,
     found: Vec<Found>,
-    contents: Contents,
-) -> Result<Manifest, CaptureError> {
-    let links = Links::among(&found);
-    let mut difference = Difference {
-        upper,
-        below,
-        policy,
-        contents,
-        links,
-        equal_links: HashMap::new(),
-        needed: HashSet::new(),
-        kept: BTreeMap::new(),
-    };
-    difference.expand_opaque(&found)?;
+) -> Result<Vec<Entry>, CaptureError> {
+    let links = links_among(&found);
+    let stays = vec![false; found.len()];
+    let (equal_links, needed, hidden) = (HashMap::new(), HashSet::new(), Vec::new());
+    let mut difference = Difference { upper, below, policy, found, links, stays, equal_links, needed, hidden };
+    difference.expand_opaque()?;
     // From the leaves upwards, so that a directory is asked last.
-    for entry in found.iter().rev() {
-        difference.decide(entry)?;
+    for index in (0..difference.found.len()).rev() {
+        difference.decide(index)?;
     }
-    difference.set_times()?;
-    Ok(Manifest::new(difference.kept.into_values()))
+    Ok(difference.into_entries())
 }
 
-/// Files with several names.
-struct Links {
-    /// All names of each, in byte order.
-    names: HashMap<(u64, u64), Vec<TreePath>>,
-}
+/// The places of all names of each file with several, in byte order.
+type Links = HashMap<(u64, u64), Vec<usize>>;
 
-impl Links {
-    fn among(found: &[Found]) -> Self {
-        let mut names: HashMap<(u64, u64), Vec<TreePath>> = HashMap::new();
-        for entry in found.iter().filter(|entry| entry.has_other_names && !matches!(entry.what, What::Directory { .. }))
-        {
-            names.entry(entry.identity).or_default().push(entry.path.clone());
-        }
-        names.retain(|_, names| names.len() > 1);
-        Self { names }
+fn links_among(found: &[Found]) -> Links {
+    let mut links = Links::new();
+    let has_several = |found: &Found| found.has_other_names && !matches!(found.what, What::Directory { .. });
+    for (index, entry) in found.iter().enumerate().filter(|(_, entry)| has_several(entry)) {
+        links.entry(entry.identity).or_default().push(index);
     }
+    links.retain(|_, names| names.len() > 1);
+    links
 }
 
 struct Difference<'a> {
     upper: &'a Upper<'a>,
     below: &'a dyn Below,
     policy: &'a CapturePolicy<'a>,
-    contents: Contents,
+    found: Vec<Found>,
     links: Links,
+    /// What was decided, by place.
+    stays: Vec<bool>,
     /// Whether all names of a file are equal to what lies below.
     equal_links: HashMap<(u64, u64), bool>,
     /// Directories in which something stays.
     needed: HashSet<TreePath>,
-    kept: BTreeMap<TreePath, Entry>,
+    /// Whiteouts for what opaque directories hid.
+    hidden: Vec<Entry>,
 }
 
 impl Difference<'_> {
     /// Writes whiteouts for what an opaque directory hides and does not replace.
-    fn expand_opaque(&mut self, found: &[Found]) -> Result<(), CaptureError> {
-        let below = self.below;
-        for directory in found.iter().filter(|entry| matches!(entry.what, What::Directory { opaque: true, .. })) {
-            for hidden in below.children(&directory.path) {
+    fn expand_opaque(&mut self) -> Result<(), CaptureError> {
+        let is_opaque = |found: &&Found| matches!(found.what, What::Directory { opaque: true });
+        for directory in self.found.iter().filter(is_opaque) {
+            for hidden in self.below.children(&directory.entry.path) {
                 let path = &hidden.entry.path;
-                let replaced = found.binary_search_by(|entry| entry.path.cmp(path)).is_ok();
+                let replaced = self.found.binary_search_by(|found| found.entry.path.cmp(path)).is_ok();
                 let mounted = self.policy.mount_points.contains(path);
                 if !replaced && !mounted && !hidden.is_declared && self.policy.admits(path) {
                     self.write_whiteout(path)?;
-                    self.keep(whiteout(path.clone()));
+                    self.needed.extend(path.parent());
+                    self.hidden.push(whiteout(path.clone()));
                 }
             }
         }
         Ok(())
     }
 
-    fn decide(&mut self, found: &Found) -> Result<(), CaptureError> {
-        let below = self.below;
-        match &found.what {
-            What::Directory { xattrs, .. } => {
-                let entry = Entry { xattrs: xattrs.clone(), ..found.entry(Kind::Directory) };
-                self.decide_directory(entry)
-            }
-            What::File => self.decide_file(found),
-            What::Special(kind) => self.decide_special(found, kind),
-            What::Whiteout if self.is_of_tree(&found.path) => {
-                self.keep(whiteout(found.path.clone()));
-                Ok(())
-            }
-            What::Whiteout => self.remove(&found.path, AtFlags::empty()),
-            What::Gone => {
-                self.remove(&found.path, AtFlags::empty())?;
-                if below.get(&found.path).is_some_and(|entry| !entry.is_declared) {
-                    self.write_whiteout(&found.path)?;
-                    self.keep(whiteout(found.path.clone()));
-                }
-                Ok(())
-            }
+    fn decide(&mut self, index: usize) -> Result<(), CaptureError> {
+        let stays = match self.found[index].what {
+            What::Directory { .. } => self.directory_stays(&self.found[index].entry),
+            What::File | What::Special => self.named_stays(index)?,
+            What::Whiteout => self.is_of_tree(&self.found[index].entry.path),
+            What::Gone => return self.decide_gone(index),
+        };
+        if stays {
+            self.keep(index);
+            return Ok(());
+        }
+        let Found { entry, what, .. } = &self.found[index];
+        match what {
+            What::Directory { .. } if entry.path.is_root() => Ok(()),
+            What::Directory { .. } => self.remove(&entry.path, AtFlags::REMOVEDIR),
+            _ => self.remove(&entry.path, AtFlags::empty()),
         }
     }
 
-    fn decide_directory(&mut self, entry: Entry) -> Result<(), CaptureError> {
+    fn decide_gone(&mut self, index: usize) -> Result<(), CaptureError> {
+        let path = &self.found[index].entry.path;
+        self.remove(path, AtFlags::empty())?;
+        if self.is_of_tree(path) {
+            self.write_whiteout(path)?;
+            self.keep(index);
+        }
+        Ok(())
+    }
+
+    fn directory_stays(&self, entry: &Entry) -> bool {
+        let admitted = self.policy.admits(&entry.path);
         if entry.path.is_root() {
-            if self.policy.admits(&entry.path) && !self.is_unchanged_root(&entry) {
-                self.keep(entry);
-            }
-            return Ok(());
+            // It stays only if its metadata changed: no layer needs it as a parent.
+            return admitted && !self.is_unchanged_root(entry);
         }
-        let wanted = self.policy.admits(&entry.path) && !self.is_equal_below(&entry);
-        if wanted || self.needed.contains(&entry.path) {
-            self.keep(entry);
-            return Ok(());
-        }
-        self.remove(&entry.path, AtFlags::REMOVEDIR)
+        (admitted && !self.is_equal_below(entry)) || self.needed.contains(&entry.path)
     }
 
-    /// The root stays only if its metadata changed: no layer needs it as a parent.
     fn is_unchanged_root(&self, entry: &Entry) -> bool {
         match self.below.get(&entry.path) {
             Some(below) => below.entry.same_but_time(entry),
@@ -137,44 +123,55 @@ impl Difference<'_> {
         }
     }
 
-    fn decide_file(&mut self, found: &Found) -> Result<(), CaptureError> {
-        let content = self.contents.get(&found.identity).expect("every file among the entries was read");
-        let (size, content, xattrs) = (content.size, content.hash, content.xattrs.clone());
-        self.decide_named(found, Entry { xattrs, ..found.entry(Kind::File { size, content }) })
-    }
-
-    fn decide_special(&mut self, found: &Found, kind: &Kind) -> Result<(), CaptureError> {
-        let entry = found.entry(kind.clone());
-        self.keep_unless(self.is_equal_below(&entry), entry)
-    }
-
-    fn decide_named(&mut self, found: &Found, entry: Entry) -> Result<(), CaptureError> {
-        let Some(names) = self.links.names.get(&found.identity) else {
-            return self.keep_unless(self.is_equal_below(&entry), entry);
-        };
-        let first = names[0].clone();
-        let equal = match self.equal_links.get(&found.identity) {
+    fn named_stays(&mut self, index: usize) -> Result<bool, CaptureError> {
+        let identity = self.found[index].identity;
+        let Some(names) = self.links.get(&identity) else { return Ok(!self.are_equal_below(&[index])?) };
+        let first = names[0];
+        let equal = match self.equal_links.get(&identity) {
             Some(equal) => *equal,
-            None => names.iter().all(|name| self.is_equal_below(&Entry { path: name.clone(), ..entry.clone() })),
+            None => self.are_equal_below(names)?,
         };
-        self.equal_links.insert(found.identity, equal);
-        let kind = if first == found.path { entry.kind.clone() } else { Kind::HardLink { to: first } };
-        self.keep_unless(equal, Entry { kind, ..entry })
+        self.equal_links.insert(identity, equal);
+        if first != index {
+            self.found[index].entry.kind = Kind::HardLink { to: self.found[first].entry.path.clone() };
+        }
+        Ok(!equal)
     }
 
-    fn keep_unless(&mut self, equal: bool, entry: Entry) -> Result<(), CaptureError> {
-        if equal {
-            return self.remove(&entry.path, AtFlags::empty());
+    /// Whether all these names of one file are equal to what lies below. The file is read only if nothing else says no.
+    fn are_equal_below(&self, names: &[usize]) -> Result<bool, CaptureError> {
+        let may_be_equal = |index: &usize| self.may_be_equal_below(&self.found[*index].entry);
+        if !names.iter().all(may_be_equal) {
+            return Ok(false);
         }
-        self.keep(entry);
-        Ok(())
+        let Found { entry, what, .. } = &self.found[names[0]];
+        let entry = if matches!(what, What::File) { content::read(self.upper, entry)? } else { entry.clone() };
+        let is_equal = |index: &usize| {
+            self.is_equal_below(&Entry { path: self.found[*index].entry.path.clone(), ..entry.clone() })
+        };
+        Ok(names.iter().all(is_equal))
+    }
+
+    /// Whether what lies below is equal in all that is known without opening a file.
+    fn may_be_equal_below(&self, entry: &Entry) -> bool {
+        let Some(below) = self.carrier_below(&entry.path) else { return false };
+        let same_size = match (&below.kind, &entry.kind) {
+            (Kind::File { size, .. }, Kind::File { size: found, .. }) => size == found,
+            (below, found) => below == found,
+        };
+        same_size && below.mode == entry.mode && below.uid == entry.uid && below.gid == entry.gid
     }
 
     fn is_equal_below(&self, entry: &Entry) -> bool {
-        let Some(below) = self.below.get(&entry.path) else { return false };
+        self.carrier_below(&entry.path).is_some_and(|below| below.same_but_time(entry))
+    }
+
+    /// What lies below at this path; for a hard link the file it is a name of.
+    fn carrier_below(&self, path: &TreePath) -> Option<&Entry> {
+        let below = self.below.get(path)?;
         match &below.entry.kind {
-            Kind::HardLink { to } => self.below.get(to).is_some_and(|carrier| carrier.entry.same_but_time(entry)),
-            _ => below.entry.same_but_time(entry),
+            Kind::HardLink { to } => self.below.get(to).map(|carrier| carrier.entry),
+            _ => Some(below.entry),
         }
     }
 
@@ -182,9 +179,24 @@ impl Difference<'_> {
         self.below.get(path).is_some_and(|below| !below.is_declared)
     }
 
-    fn keep(&mut self, entry: Entry) {
-        self.needed.extend(entry.path.parent());
-        self.kept.insert(entry.path.clone(), entry);
+    fn keep(&mut self, index: usize) {
+        self.stays[index] = true;
+        let parent = self.found[index].entry.path.parent();
+        if let Some(parent) = parent.filter(|parent| !self.needed.contains(parent)) {
+            self.needed.insert(parent);
+        }
+    }
+
+    fn into_entries(self) -> Vec<Entry> {
+        let mut entries = self.found;
+        let mut stays = self.stays.into_iter();
+        entries.retain(|_| stays.next().unwrap_or(false));
+        let mut entries: Vec<Entry> = entries.into_iter().map(Found::into_entry).collect();
+        if !self.hidden.is_empty() {
+            entries.extend(self.hidden);
+            entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        }
+        entries
     }
 
     fn remove(&self, path: &TreePath, flags: AtFlags) -> Result<(), CaptureError> {
@@ -195,27 +207,14 @@ impl Difference<'_> {
         mknodat(&self.upper.root, os_path(path), FileType::CharacterDevice, Mode::empty(), 0)
             .map_err(|error| self.upper.error(path, "mark as deleted", error))
     }
-
-    /// Times of what is no file, last of all and from the leaves upwards: every change above touches the directory it
-    /// happens in.
-    fn set_times(&self) -> Result<(), CaptureError> {
-        let times = whole_seconds(EPOCH);
-        let root = TreePath::root();
-        let root = (!self.kept.contains_key(&root)).then_some(&root);
-        let is_timed = |entry: &Entry| matches!(entry.kind, Kind::File { .. } | Kind::HardLink { .. } | Kind::Whiteout);
-        let untimed = self.kept.iter().rev().filter(|(_, entry)| !is_timed(entry)).map(|(path, _)| path);
-        for path in untimed.chain(root) {
-            utimensat(&self.upper.root, os_path(path), &times, AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(|error| self.upper.error(path, "set the time", error))?;
-        }
-        Ok(())
-    }
 }
 
 impl Found {
-    fn entry(&self, kind: Kind) -> Entry {
-        let (mode, uid, gid) = (self.mode, self.uid, self.gid);
-        Entry { uid, gid, ..Entry::new(self.path.clone(), kind, mode) }
+    fn into_entry(self) -> Entry {
+        match self.what {
+            What::Whiteout | What::Gone => whiteout(self.entry.path),
+            What::Directory { .. } | What::File | What::Special => self.entry,
+        }
     }
 }
 

@@ -32,6 +32,10 @@ impl Below for Given<'_> {
         let Some(declared) = self.files.get(path) else {
             return from.map(|shown| BelowEntry { entry: &shown.entry, is_declared: false });
         };
+        // `/` itself is never declared: what stands there is the tree's.
+        if path.is_root() {
+            return from.map(|shown| BelowEntry { entry: &shown.entry, is_declared: false });
+        }
         let both_directories = is_directory(declared) && from.is_some_and(is_directory);
         Some(BelowEntry { entry: &declared.entry, is_declared: !both_directories })
     }

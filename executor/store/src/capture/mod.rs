@@ -24,18 +24,24 @@ mod difference;
 mod drop_list;
 mod given;
 mod walk;
-mod xattrs;
 
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 
+use rustix::fs::futimens;
+use sinter_graph::digest::{ContentHash, LayerDigest};
 use sinter_graph::path::TreePath;
-use sinter_graph::tree::{Entry, Manifest};
-use sinter_graph::{ErrorClass, FsError};
+use sinter_graph::tree::{Entry, Kind, Manifest};
+use sinter_graph::{EPOCH, ErrorClass, FsError};
 
 pub use given::{Given, NothingBelow};
 
-use crate::tree_io::open_root;
+use crate::archive::ArchiveError;
+use crate::digest::{Treatment, survey};
+use crate::seal::Seal;
+use crate::tree_io::{open_root, whole_seconds};
+use crate::xattrs::Xattrs;
 
 /// What the script was given: the tree it stands on with the declared files on top.
 pub trait Below {
@@ -101,6 +107,14 @@ pub enum CaptureError {
         /// The attribute, made printable.
         name: String,
     },
+    /// An extended attribute without a value.
+    #[error("/{path}: the extended attribute `{name}` is empty, which no tar can hold; remove it or give it a value")]
+    EmptyAttribute {
+        /// The path.
+        path: TreePath,
+        /// The attribute, made printable.
+        name: String,
+    },
     /// The operating system refused something.
     #[error(transparent)]
     Fs(#[from] FsError),
@@ -111,7 +125,10 @@ impl CaptureError {
     #[must_use]
     pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::ReservedName { .. } | Self::PathTooLong { .. } | Self::AttributeName { .. } => ErrorClass::Step,
+            Self::ReservedName { .. }
+            | Self::PathTooLong { .. }
+            | Self::AttributeName { .. }
+            | Self::EmptyAttribute { .. } => ErrorClass::Step,
             Self::Fs(error) => error.class(),
         }
     }
@@ -127,18 +144,104 @@ impl Upper<'_> {
     fn error(&self, path: &TreePath, action: &'static str, source: impl Into<io::Error>) -> CaptureError {
         FsError::new(&self.directory.join(path.to_os_path()), action, source).into()
     }
+
+    /// What reading the settled directory failed with.
+    fn unreadable(&self, error: ArchiveError) -> CaptureError {
+        match error {
+            ArchiveError::AttributeName { path, name } => CaptureError::AttributeName { path, name },
+            ArchiveError::EmptyAttribute { path, name } => CaptureError::EmptyAttribute { path, name },
+            ArchiveError::Read { path, source } => self.error(&path, "read", source),
+            ArchiveError::Write(source) => self.error(&TreePath::root(), "hash", source),
+            ArchiveError::Changed { path, what } => {
+                self.error(&path, "capture", io::Error::other(format!("{what} changed meanwhile")))
+            }
+        }
+    }
 }
 
-/// Normalises the overlay upper directory `upper` in place, by the rules in the head of this module, and gives the
-/// manifest of the layer it now is. The manifest is empty if the script changed nothing.
+/// A layer that was made of an upper directory, ready to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Captured {
+    pub(crate) manifest: Manifest,
+    pub(crate) digest: LayerDigest,
+    pub(crate) size: u64,
+    pub(crate) seal: Seal,
+}
+
+impl Captured {
+    /// The entries of the layer. There is none if the script changed nothing.
+    #[must_use]
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The digest of the layer's canonical tar.
+    #[must_use]
+    pub const fn digest(&self) -> &LayerDigest {
+        &self.digest
+    }
+
+    /// The length in bytes of the layer's canonical tar.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The entries alone, for who makes the layer anew.
+    #[must_use]
+    pub fn into_manifest(self) -> Manifest {
+        self.manifest
+    }
+}
+
+/// Normalises the overlay upper directory `upper` in place, by the rules in the head of this module, and gives the layer
+/// it now is. Its manifest is empty if the script changed nothing. Every file that stays is read once; only files that
+/// may be equal to what lies below are read before.
 ///
 /// # Errors
 /// If the script left something no layer can hold, or if the directory cannot be read or changed. Then it is in no
 /// particular state and must not be published.
-pub fn capture(upper: &Path, below: &dyn Below, policy: &CapturePolicy<'_>) -> Result<Manifest, CaptureError> {
+pub fn capture(upper: &Path, below: &dyn Below, policy: &CapturePolicy<'_>) -> Result<Captured, CaptureError> {
     let root = open_root(upper).map_err(|source| FsError::new(upper, "open", source))?;
     let upper = Upper { directory: upper, root };
     let found = walk::walk(&upper, policy)?;
-    let contents = content::read_contents(&upper, &found)?;
-    difference::settle(&upper, below, policy, found, contents)
+    let entries = difference::settle(&upper, below, policy, found)?;
+    // Also where the root is no entry, because it is where the layer will stand.
+    futimens(&upper.root, &whole_seconds(EPOCH))
+        .map_err(|error| upper.error(&TreePath::root(), "set the time", error))?;
+    let survey = survey(&upper.root, &entries, Treatment::Normalise).map_err(|error| upper.unreadable(error))?;
+    let manifest = Manifest::new(learned(entries, survey.contents, survey.xattrs));
+    Ok(Captured { manifest, digest: survey.digest, size: survey.size, seal: survey.seal })
+}
+
+/// The entries with the contents and attributes of their files. Other names of a file repeat its attributes.
+fn learned(mut entries: Vec<Entry>, contents: Vec<ContentHash>, xattrs: BTreeMap<usize, Xattrs>) -> Vec<Entry> {
+    let files = entries.iter_mut().filter_map(|entry| match &mut entry.kind {
+        Kind::File { content, .. } => Some(content),
+        _ => None,
+    });
+    files.zip(contents).for_each(|(content, found)| *content = found);
+    let by_path: HashMap<TreePath, Xattrs> =
+        xattrs.iter().map(|(index, xattrs)| (entries[*index].path.clone(), xattrs.clone())).collect();
+    for entry in entries.iter_mut().filter(|_| !by_path.is_empty()) {
+        let carrier = if let Kind::HardLink { to } = &entry.kind { to } else { &entry.path };
+        if let Some(xattrs) = by_path.get(carrier) {
+            entry.xattrs.clone_from(xattrs);
+        }
+    }
+    entries
+}
+
+/// Refuses attributes that no archive can hold.
+fn check_attributes(path: &TreePath, xattrs: &Xattrs) -> Result<(), CaptureError> {
+    let printable = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    for (name, value) in xattrs {
+        if name.contains(&b'=') {
+            return Err(CaptureError::AttributeName { path: path.clone(), name: printable(name) });
+        }
+        if value.is_empty() {
+            return Err(CaptureError::EmptyAttribute { path: path.clone(), name: printable(name) });
+        }
+    }
+    Ok(())
 }

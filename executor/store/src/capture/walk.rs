@@ -6,13 +6,14 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, major, minor, openat, readlinkat, statat, unlinkat,
 };
+use sinter_graph::digest::ContentHash;
 use sinter_graph::path::TreePath;
-use sinter_graph::tree::Kind;
+use sinter_graph::tree::{Entry, Kind};
 
-use super::xattrs::{OverlayMarks, Xattrs, is_marked_whiteout, normalise};
-use super::{CaptureError, CapturePolicy, Upper, drop_list};
+use super::{CaptureError, CapturePolicy, Upper, check_attributes, drop_list};
 use crate::remove::remove_tree;
 use crate::tree_io::{is_whiteout, open_file, os_path};
+use crate::xattrs::{OverlayMarks, is_marked_whiteout, normalise};
 
 /// The longest path, in bytes: `PATH_MAX` less the final NUL and a leading slash.
 const PATH_LIMIT: usize = 4094;
@@ -20,25 +21,23 @@ const PATH_LIMIT: usize = 4094;
 /// One entry of an upper directory.
 #[derive(Debug)]
 pub(super) struct Found {
-    pub(super) path: TreePath,
+    /// What a layer says about it; content and attributes of a regular file are still to be read.
+    pub(super) entry: Entry,
     pub(super) what: What,
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
     /// Device and inode, for names of one file.
     pub(super) identity: (u64, u64),
     pub(super) has_other_names: bool,
 }
 
 /// What an entry of an upper directory is.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum What {
     /// A directory; `opaque` if nothing below shows through it.
-    Directory { opaque: bool, xattrs: Xattrs },
+    Directory { opaque: bool },
     /// A regular file, whose content is still to be read.
     File,
     /// A symbolic link, a pipe or a device.
-    Special(Kind),
+    Special,
     /// A deletion, as a character device 0:0.
     Whiteout,
     /// A deletion marked in another way, or a socket: to be replaced by a [`What::Whiteout`] or nothing.
@@ -53,7 +52,7 @@ pub(super) fn walk(upper: &Upper<'_>, policy: &CapturePolicy<'_>) -> Result<Vec<
     while let Some((path, opaque)) = walk.pending.pop() {
         walk.directory(path, opaque)?;
     }
-    walk.found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    walk.found.sort_unstable_by(|a, b| a.entry.path.cmp(&b.entry.path));
     Ok(walk.found)
 }
 
@@ -73,12 +72,14 @@ impl Walk<'_> {
             .map_err(|error| upper.error(&path, "open", error))?;
         let stat = fstat(&directory).map_err(|error| upper.error(&path, "read", error))?;
         let (xattrs, marks) = normalise(&directory).map_err(|e| upper.error(&path, "read the attributes", e))?;
-        check_names(&path, &xattrs)?;
+        check_attributes(&path, &xattrs)?;
         let opaque = above_opaque || marks.opaque;
         for name in list(&directory).map_err(|error| upper.error(&path, "list", error))? {
             self.entry(&directory, child(&path, &name)?, &name, OverlayMarks { opaque, ..marks })?;
         }
-        self.found.push(Found::new(path, &stat, What::Directory { opaque, xattrs }));
+        let mut found = Found::new(path, &stat, What::Directory { opaque }, Kind::Directory);
+        found.entry.xattrs = xattrs;
+        self.found.push(found);
         Ok(())
     }
 
@@ -100,15 +101,15 @@ impl Walk<'_> {
             self.pending.push((path, marks.opaque));
             return Ok(());
         }
-        let what = self.what(directory, name, &path, &stat, marks)?;
-        if self.is_excluded(&path, &what) {
+        let (what, kind) = self.what(directory, name, &path, &stat, marks)?;
+        if self.is_excluded(&path, what) {
             return unlinkat(directory, name, AtFlags::empty()).map_err(|error| upper.error(&path, "remove", error));
         }
-        self.found.push(Found::new(path, &stat, what));
+        self.found.push(Found::new(path, &stat, what, kind));
         Ok(())
     }
 
-    fn is_excluded(&self, path: &TreePath, what: &What) -> bool {
+    fn is_excluded(&self, path: &TreePath, what: What) -> bool {
         let is_file = !matches!(what, What::Whiteout | What::Gone);
         (is_file && drop_list::is_listed(path)) || !self.policy.admits(path)
     }
@@ -120,21 +121,23 @@ impl Walk<'_> {
         path: &TreePath,
         stat: &Stat,
         marks: OverlayMarks,
-    ) -> Result<What, CaptureError> {
+    ) -> Result<(What, Kind), CaptureError> {
         let (major, minor) = (major(stat.st_rdev), minor(stat.st_rdev));
         Ok(match FileType::from_raw_mode(stat.st_mode) {
-            FileType::CharacterDevice if is_whiteout(stat) => What::Whiteout,
-            FileType::CharacterDevice => What::Special(Kind::CharacterDevice { major, minor }),
-            FileType::BlockDevice => What::Special(Kind::BlockDevice { major, minor }),
-            FileType::Fifo => What::Special(Kind::Fifo),
+            FileType::CharacterDevice if is_whiteout(stat) => (What::Whiteout, Kind::Whiteout),
+            FileType::CharacterDevice => (What::Special, Kind::CharacterDevice { major, minor }),
+            FileType::BlockDevice => (What::Special, Kind::BlockDevice { major, minor }),
+            FileType::Fifo => (What::Special, Kind::Fifo),
             FileType::Symlink => {
                 let target = readlinkat(directory, name, Vec::new());
                 let target = target.map_err(|error| self.upper.error(path, "read the link", error))?;
-                What::Special(Kind::Symlink { target: target.into_bytes().into() })
+                (What::Special, Kind::Symlink { target: target.into_bytes().into() })
             }
-            FileType::RegularFile if marks.holds_whiteouts && stat.st_size == 0 && self.is_marked(path)? => What::Gone,
-            FileType::RegularFile => What::File,
-            _ => What::Gone,
+            FileType::RegularFile if marks.holds_whiteouts && stat.st_size == 0 && self.is_marked(path)? => {
+                (What::Gone, Kind::Whiteout)
+            }
+            FileType::RegularFile => (What::File, unread(stat)),
+            _ => (What::Gone, Kind::Whiteout),
         })
     }
 
@@ -145,28 +148,16 @@ impl Walk<'_> {
 }
 
 impl Found {
-    fn new(path: TreePath, stat: &Stat, what: What) -> Self {
-        Self {
-            path,
-            what,
-            mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            identity: (stat.st_dev, stat.st_ino),
-            has_other_names: stat.st_nlink > 1,
-        }
+    fn new(path: TreePath, stat: &Stat, what: What, kind: Kind) -> Self {
+        let mut entry = Entry::new(path, kind, stat.st_mode & 0o7777);
+        (entry.uid, entry.gid) = (stat.st_uid, stat.st_gid);
+        Self { entry, what, identity: (stat.st_dev, stat.st_ino), has_other_names: stat.st_nlink > 1 }
     }
 }
 
-/// Refuses attributes that no archive can hold.
-pub(super) fn check_names(path: &TreePath, xattrs: &Xattrs) -> Result<(), CaptureError> {
-    match xattrs.keys().find(|name| name.contains(&b'=')) {
-        None => Ok(()),
-        Some(name) => {
-            let name = String::from_utf8_lossy(name).into_owned();
-            Err(CaptureError::AttributeName { path: path.clone(), name })
-        }
-    }
+/// A regular file of which only the size is known.
+fn unread(stat: &Stat) -> Kind {
+    Kind::File { size: u64::try_from(stat.st_size).unwrap_or(0), content: ContentHash::from_bytes([0; 32]) }
 }
 
 fn list(directory: &OwnedFd) -> Result<Vec<CString>, rustix::io::Errno> {

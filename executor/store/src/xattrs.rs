@@ -8,25 +8,47 @@ use rustix::fs::{fgetxattr, flistxattr, fremovexattr};
 use rustix::io::Errno;
 
 /// Attributes by name, as an [`sinter_graph::tree::Entry`] holds them.
-pub(super) type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
+pub(crate) type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// Overlay's own attributes of a file or directory, mounted with `userxattr`
 /// (kernel documentation, `filesystems/overlayfs.rst`).
 const OVERLAY: &[u8] = b"user.overlay.";
-pub(super) const WHITEOUT: &[u8] = b"user.overlay.whiteout";
+pub(crate) const WHITEOUT: &[u8] = b"user.overlay.whiteout";
 const OPAQUE: &[u8] = b"user.overlay.opaque";
 
 /// What the attributes of a directory say beside its own metadata.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct OverlayMarks {
+pub(crate) struct OverlayMarks {
     /// It hides what lies below.
-    pub(super) opaque: bool,
+    pub(crate) opaque: bool,
     /// Some of its empty files may be whiteouts by attribute.
-    pub(super) holds_whiteouts: bool,
+    pub(crate) holds_whiteouts: bool,
+}
+
+/// The attributes of an open file or directory that a layer records.
+pub(crate) fn read(file: impl AsFd) -> Result<Xattrs, Errno> {
+    let mut kept = Xattrs::new();
+    for name in list(&file)?.into_iter().filter(|name| is_kept(name.as_bytes())) {
+        if let Some(value) = get(&file, &name)? {
+            kept.insert(name.as_bytes().into(), plain_capability(name.as_bytes(), value).into());
+        }
+    }
+    Ok(kept)
+}
+
+/// Removes what a layer would record, so that nothing of where a directory was made stays with it.
+pub(crate) fn clear(file: impl AsFd) -> Result<(), Errno> {
+    for name in list(&file)?.into_iter().filter(|name| is_kept(name.as_bytes())) {
+        match fremovexattr(&file, &name) {
+            Ok(()) | Err(Errno::NODATA) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Reads the attributes of an open file or directory, and removes from it those that are not kept.
-pub(super) fn normalise(file: impl AsFd) -> Result<(Xattrs, OverlayMarks), Errno> {
+pub(crate) fn normalise(file: impl AsFd) -> Result<(Xattrs, OverlayMarks), Errno> {
     let (mut kept, mut marks) = (Xattrs::new(), OverlayMarks::default());
     for name in list(&file)? {
         let bytes = name.as_bytes();
@@ -46,7 +68,7 @@ pub(super) fn normalise(file: impl AsFd) -> Result<(Xattrs, OverlayMarks), Errno
 }
 
 /// Whether an open file is marked as deleted.
-pub(super) fn is_marked_whiteout(file: impl AsFd) -> Result<bool, Errno> {
+pub(crate) fn is_marked_whiteout(file: impl AsFd) -> Result<bool, Errno> {
     Ok(list(&file)?.iter().any(|name| name.as_bytes() == WHITEOUT))
 }
 
@@ -56,18 +78,26 @@ fn is_kept(name: &[u8]) -> bool {
 }
 
 fn list(file: impl AsFd) -> Result<Vec<CString>, Errno> {
-    let mut buffer = vec![0; 1024];
+    let mut first = [0_u8; 256];
+    match flistxattr(&file, &mut first[..]) {
+        Ok(length) => return Ok(split(&first[..length])),
+        Err(Errno::RANGE) => {}
+        Err(Errno::NOTSUP) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    }
+    let mut buffer = vec![0; 8 * 1024];
     loop {
         match flistxattr(&file, &mut buffer[..]) {
-            Ok(length) => {
-                let names = buffer[..length].split(|&byte| byte == 0).filter(|name| !name.is_empty());
-                return Ok(names.filter_map(|name| CString::new(name).ok()).collect());
-            }
+            Ok(length) => return Ok(split(&buffer[..length])),
             Err(Errno::RANGE) => buffer.resize(buffer.len() * 8, 0),
-            Err(Errno::NOTSUP) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         }
     }
+}
+
+fn split(names: &[u8]) -> Vec<CString> {
+    let names = names.split(|&byte| byte == 0).filter(|name| !name.is_empty());
+    names.filter_map(|name| CString::new(name).ok()).collect()
 }
 
 fn get(file: impl AsFd, name: &CString) -> Result<Option<Vec<u8>>, Errno> {
