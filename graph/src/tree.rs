@@ -114,6 +114,10 @@ impl Manifest {
     /// Of two entries with one path the later one stays.
     #[must_use]
     pub fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        if is_whole(&entries) {
+            return Self { entries };
+        }
         let mut by_path: BTreeMap<TreePath, Entry> = BTreeMap::new();
         for entry in entries {
             by_path.insert(entry.path.clone(), entry);
@@ -143,4 +147,19 @@ impl Manifest {
     pub fn get(&self, path: &TreePath) -> Option<&Entry> {
         self.entries.binary_search_by(|entry| entry.path.cmp(path)).ok().map(|index| &self.entries[index])
     }
+}
+
+/// Whether entries are sorted, none twice, with all their parents. Neighbours mostly share theirs.
+fn is_whole(entries: &[Entry]) -> bool {
+    let mut known: Option<TreePath> = None;
+    entries.is_sorted_by(|a, b| a.path < b.path)
+        && entries.iter().all(|entry| {
+            let Some(parent) = entry.path.parent().filter(|parent| !parent.is_root()) else { return true };
+            if known.as_ref() == Some(&parent) {
+                return true;
+            }
+            let there = entries.binary_search_by(|other| other.path.cmp(&parent)).is_ok();
+            known = Some(parent);
+            there
+        })
 }
