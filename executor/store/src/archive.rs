@@ -18,9 +18,12 @@
 //! Rules: pure but for the reader and writer it is given; total for every manifest; any change of the bytes raises
 //! `sinter_graph::SEMANTICS`. Must not know: the store, directories.
 
+mod read;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
+pub use read::{ReadError, read_archive};
 use sinter_graph::EPOCH;
 use sinter_graph::digest::ContentHash;
 use sinter_graph::path::TreePath;

@@ -8,6 +8,7 @@ use sinter_graph::tree::ManifestError;
 use sinter_graph::{ErrorClass, FsError};
 
 use crate::archive::ArchiveError;
+use crate::import::ImportError;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -104,22 +105,6 @@ pub enum StoreError {
         /// The size, in bytes.
         found_size: u64,
     },
-    /// The bytes of a layer could not be taken in.
-    #[error("layer {digest} cannot be taken in: {source}")]
-    Import {
-        /// The layer that was asked for.
-        digest: LayerDigest,
-        /// What is wrong with the bytes, the source or the disk.
-        source: io::Error,
-    },
-    /// The bytes that came are those of another layer.
-    #[error("expected layer {expected}, and the bytes are those of {found}")]
-    WrongLayer {
-        /// The layer that was asked for.
-        expected: LayerDigest,
-        /// The layer that came.
-        found: LayerDigest,
-    },
     /// A directory to be published does not match its manifest.
     #[error("{}: cannot be published: {source}", path.display())]
     Mismatch {
@@ -144,6 +129,14 @@ pub enum StoreError {
         /// The reason.
         source: io::Error,
     },
+    /// Bytes from elsewhere did not become the layer they were said to be.
+    #[error("layer {digest} cannot be taken in: {source}")]
+    Import {
+        /// The layer that was expected.
+        digest: LayerDigest,
+        /// The reason.
+        source: ImportError,
+    },
     /// A key handed to the store is not 64 lower-case hexadecimal digits.
     #[error("`{key}` is not a record key: expected 64 lower-case hexadecimal digits")]
     InvalidKey {
@@ -158,6 +151,7 @@ impl StoreError {
     pub const fn class(&self) -> ErrorClass {
         match self {
             Self::NotAStore { .. } | Self::OtherOwner { .. } | Self::OtherIds { .. } => ErrorClass::User,
+            Self::Import { source, .. } => source.class(),
             Self::Mismatch { .. } | Self::Manifest { .. } | Self::InvalidKey { .. } => ErrorClass::Internal,
             Self::NewerLayout { .. }
             | Self::OlderLayout { .. }
@@ -167,8 +161,6 @@ impl StoreError {
             | Self::MissingBlob { .. }
             | Self::Damaged { .. }
             | Self::WrongDigest { .. }
-            | Self::Import { .. }
-            | Self::WrongLayer { .. }
             | Self::Output { .. } => ErrorClass::Environment,
         }
     }

@@ -49,7 +49,7 @@ impl Store {
         origin: Origin,
     ) -> Result<LayerDigest, StoreError> {
         let (digest, size, seal) = digest_directory(directory, &manifest)?;
-        self.publish_digested(directory, Captured { manifest, digest, size, seal }, origin)
+        self.publish_captured(directory, Captured { manifest, digest, size, seal }, origin)
     }
 
     /// Publishes what [`capture`](crate::capture) made of a directory, which is moved away.
@@ -57,33 +57,6 @@ impl Store {
     /// # Errors
     /// If the directory cannot be moved, or if the disk is full.
     pub fn publish_captured(
-        &self,
-        directory: &Path,
-        captured: Captured,
-        origin: Origin,
-    ) -> Result<LayerDigest, StoreError> {
-        self.publish_digested(directory, captured, origin)
-    }
-
-    /// As [`Store::publish_layer`], if the directory is the layer that is expected.
-    ///
-    /// # Errors
-    /// If it is another one; then nothing is published.
-    pub(crate) fn publish_expected(
-        &self,
-        directory: &Path,
-        manifest: Manifest,
-        origin: Origin,
-        expected: &LayerDigest,
-    ) -> Result<(), StoreError> {
-        let (digest, size, seal) = digest_directory(directory, &manifest)?;
-        if digest != *expected {
-            return Err(StoreError::WrongLayer { expected: *expected, found: digest });
-        }
-        self.publish_digested(directory, Captured { manifest, digest, size, seal }, origin).map(drop)
-    }
-
-    fn publish_digested(
         &self,
         directory: &Path,
         captured: Captured,

@@ -97,7 +97,7 @@ pub(crate) enum Strictness {
 /// Makes entries below one directory, parents first.
 pub(crate) struct Maker<'a> {
     directory: &'a Path,
-    root: OwnedFd,
+    pub(crate) root: OwnedFd,
     strictness: Strictness,
     copier: Copier,
     /// What [`Strictness::AsPermitted`] left out.
@@ -260,7 +260,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    fn error(&self, entry: &Entry, action: &'static str, source: impl Into<io::Error>) -> ViewError {
+    pub(crate) fn error(&self, entry: &Entry, action: &'static str, source: impl Into<io::Error>) -> ViewError {
         FsError::new(&self.directory.join(entry.path.to_os_path()), action, source).into()
     }
 }
