@@ -17,8 +17,8 @@ use crate::tree_io::{open_root, whole_seconds};
 use crate::xattrs::clear;
 
 /// Gives an empty directory exactly the owner, mode, attributes and time of `root`, or those of a plain root directory
-/// if there is none. To be called for the upper directory and, with `None`, for the work directory of an overlay: what
-/// is copied up is made there and would inherit from it.
+/// if there is none. To be called for the upper directory of an overlay before it is mounted; overlay itself strips what
+/// its work directory inherits.
 ///
 /// # Errors
 /// If the file system refuses.

@@ -456,7 +456,6 @@ fn layers_inherit_nothing_from_the_directory_of_the_store() {
             }
         }
         dress_root(&scene.place("upper"), None).expect("upper");
-        dress_root(&scene.place("work"), None).expect("work");
         scene.run(
             |root| {
                 write(root, "srv/new", "1");
