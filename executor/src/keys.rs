@@ -7,7 +7,7 @@
 //! Everything is taken apart by name, so that a new field cannot stay out of a key unnoticed: what is left out is bound
 //! to a name with an underscore, beside the reason.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sinter_graph::config::Configuration;
 use sinter_graph::derivation::{Derivation, Files, Graph, Image, Item, Merge, NodeId, Script, Step, Unpack};
@@ -34,27 +34,31 @@ pub(crate) struct KeyInputs<'a> {
 }
 
 /// The definition key of each needed derivation.
-#[derive(Debug)]
-pub(crate) struct DefinitionKeys(BTreeMap<NodeId, DefinitionKey>);
+#[derive(Debug, Default)]
+pub(crate) struct DefinitionKeys {
+    keys: BTreeMap<NodeId, DefinitionKey>,
+    /// The hash of each selection's encoding: many steps take the same, and it may be long.
+    selections: HashMap<Files, [u8; 32]>,
+}
 
 impl DefinitionKeys {
     /// Works out the keys of `needed`, which is closed under "is derived from".
     pub(crate) fn of(inputs: &KeyInputs<'_>, needed: &BTreeSet<NodeId>) -> Self {
-        let mut keys = Self(BTreeMap::new());
+        let mut keys = Self::default();
         // Ids are topologically ordered, so what a node is derived from has its key already.
         for &id in needed {
             let key = keys.derive(inputs, id);
-            keys.0.insert(id, key);
+            keys.keys.insert(id, key);
         }
         keys
     }
 
     /// The key of a needed derivation.
     pub(crate) fn get(&self, id: NodeId) -> DefinitionKey {
-        self.0[&id]
+        self.keys[&id]
     }
 
-    fn derive(&self, inputs: &KeyInputs<'_>, id: NodeId) -> DefinitionKey {
+    fn derive(&mut self, inputs: &KeyInputs<'_>, id: NodeId) -> DefinitionKey {
         let encoder = match &inputs.graph.node(id).derivation {
             Derivation::Unpack(unpack) => encode_unpack(inputs, unpack),
             Derivation::Step(step) => self.encode_step(inputs, step),
@@ -64,7 +68,7 @@ impl DefinitionKeys {
         DefinitionKey::from_bytes(encoder.hash())
     }
 
-    fn encode_step(&self, inputs: &KeyInputs<'_>, step: &Step) -> Encoder {
+    fn encode_step(&mut self, inputs: &KeyInputs<'_>, step: &Step) -> Encoder {
         // A limit of time decides whether there is a result, not which.
         let Step { from, files, script, env, path, user, workdir, keep, drop, timeout_seconds: _limit, platform } =
             step;
@@ -88,14 +92,13 @@ impl DefinitionKeys {
         e
     }
 
-    fn encode_merge(&self, inputs: &KeyInputs<'_>, id: NodeId, merge: &Merge) -> Encoder {
+    fn encode_merge(&mut self, inputs: &KeyInputs<'_>, id: NodeId, merge: &Merge) -> Encoder {
         let Merge { items, workdir, configuration_from } = merge;
         let mut e = begin("merge");
         e.field("items").list(items.iter(), |e, item| match item {
             Item::Tree(tree) => self.encode_node(e, "tree", Some(*tree)),
             Item::Files(files) => {
-                e.field("files");
-                self.encode_files(e, inputs, files);
+                self.encode_files(e.field("files"), inputs, files);
             }
         });
         e.optional_text_field("workdir", workdir.as_deref());
@@ -126,35 +129,47 @@ impl DefinitionKeys {
         }
     }
 
-    fn encode_files(&self, e: &mut Encoder, inputs: &KeyInputs<'_>, files: &Files) {
+    /// A selection enters a key by the hash of its own encoding, so that each is encoded once.
+    fn encode_files(&mut self, e: &mut Encoder, inputs: &KeyInputs<'_>, files: &Files) {
+        let hash = match self.selections.get(files) {
+            Some(known) => *known,
+            None => {
+                let hash = self.selection(inputs, files).hash();
+                self.selections.insert(files.clone(), hash);
+                hash
+            }
+        };
+        e.bytes(&hash);
+    }
+
+    fn selection(&mut self, inputs: &KeyInputs<'_>, files: &Files) -> Encoder {
+        let mut e = Encoder::new("selection");
         match files {
-            Files::Source { input, patterns } => inputs.sources.encode(e, *input, patterns),
+            Files::Source { input, patterns } => inputs.sources.encode(&mut e, *input, patterns),
             Files::Tree { tree, patterns } => {
-                self.encode_node(e, "tree", Some(*tree));
-                patterns.encode("patterns", e);
+                self.encode_node(&mut e, "tree", Some(*tree));
+                patterns.encode("patterns", &mut e);
             }
             Files::Literal { path, text, mode } => {
-                e.field("literal").text(path).text(text);
-                encode_mode(e, *mode);
+                e.field("literal").text(path).bytes(text.hash().as_bytes());
+                encode_mode(&mut e, *mode);
             }
             Files::Place { what, to, mode, owner } => {
-                e.field("place");
-                self.encode_files(e, inputs, what);
+                self.encode_files(e.field("place"), inputs, what);
                 e.field("to").text(to);
-                encode_mode(e, *mode);
+                encode_mode(&mut e, *mode);
                 e.optional_text_field("owner", owner.as_deref());
             }
             Files::Sub { what, directory } => {
-                e.field("sub");
-                self.encode_files(e, inputs, what);
+                self.encode_files(e.field("sub"), inputs, what);
                 e.field("directory").text(directory);
             }
             Files::Narrow { what, patterns } => {
-                e.field("narrow");
-                self.encode_files(e, inputs, what);
-                patterns.encode("patterns", e);
+                self.encode_files(e.field("narrow"), inputs, what);
+                patterns.encode("patterns", &mut e);
             }
         }
+        e
     }
 }
 
@@ -189,5 +204,7 @@ fn encode_mode(e: &mut Encoder, mode: Option<u32>) {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
