@@ -40,6 +40,11 @@ fn step_that_fills_the_disk_names_it() {
     let store = disk.0.join("store");
     copy(place.store(), &store);
     let place = place.with_store(&store);
+    // A step that fits: the store looks at the copied layers and notes that they are whole.
+    let large = place.read("main.build");
+    place.write("main.build", &large.replace("300000000", "1"));
+    place.build(&[]);
+    place.write("main.build", &large);
     let cause = format!("the likely cause: the disk that holds {} has no space left", store.display());
     place.sinter(&["build"]).fails(4, &["E0601", &cause, "--store"]);
 }
