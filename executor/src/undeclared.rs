@@ -237,7 +237,7 @@ fn wanted(word: &str, workdir: &str) -> Option<TreePath> {
         _ if word.starts_with('/') => return None,
         _ => word,
     };
-    TreePath::normalized(&without_parents(relative)).ok().filter(|path| !path.is_root())
+    TreePath::normalized(without_parents(relative)).ok().filter(|path| !path.is_root())
 }
 
 /// A path without `..`: those in its middle take a name with them. Those at its head lead out of a directory that the script
