@@ -70,6 +70,29 @@ fn unknown_target_is_answered_with_a_suggestion() {
 }
 
 #[test]
+fn results_that_would_replace_each_other_are_refused() {
+    let place = Place::tiny("target web = image { layers = [tiny] }\ntarget Web = image { layers = [tiny] }\n");
+    place.sinter(&["build", "-o", "oci:out/{target}"]).fails(2, &["`web`", "`Web`", "rename one"]);
+    place
+        .sinter(&["build", "web", "-o", "dir:out", "-o", "oci:./out"])
+        .fails(2, &["dir:out", "oci:./out", "one place"]);
+    assert!(!place.project().join("out").exists());
+}
+
+#[test]
+fn directory_that_somebody_edited_is_left_alone() {
+    let place = Place::tiny("target out = tiny\n");
+    place.build(&["-o", "dir:out"]);
+    let mine = place.project().join("out/mine");
+    std::fs::write(&mine, "mine").expect("a file");
+    place.sinter(&["build", "-o", "dir:out"]).fails(2, &["mine was added or changed", "move it away"]);
+    std::fs::remove_file(&mine).expect("removal");
+    place.build(&["-o", "dir:out"]);
+    let again = place.sinter(&["build", "--progress", "plain", "-o", "dir:out"]);
+    assert!(again.stderr.contains("up to date: out to dir:out"), "{}", again.stderr);
+}
+
+#[test]
 fn empty_directory_gets_advice() {
     Place::empty().sinter(&["build"]).fails(2, &["no .build file here"]);
 }
