@@ -7,8 +7,8 @@ use sinter_graph::digest::{BlobDigest, LayerDigest};
 use sinter_graph::tree::ManifestError;
 use sinter_graph::{ErrorClass, FsError};
 
-use crate::archive::ArchiveError;
-use crate::import::ImportError;
+use crate::archive::{ArchiveError, ReadError};
+use crate::materialise::ViewError;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -168,5 +168,33 @@ impl StoreError {
     /// An error of the operating system while `action` was tried on `path`.
     pub(crate) fn io(path: &Path, action: &'static str, source: impl Into<io::Error>) -> Self {
         Self::Fs(FsError::new(path, action, source))
+    }
+}
+
+/// Why bytes did not become a layer.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// They are no canonical archive.
+    #[error(transparent)]
+    Archive(#[from] ReadError),
+    /// An entry cannot be made.
+    #[error(transparent)]
+    Make(#[from] ViewError),
+    /// They are another layer.
+    #[error("its bytes have the digest {found}")]
+    WrongDigest {
+        /// The digest of the bytes.
+        found: LayerDigest,
+    },
+}
+
+impl ImportError {
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::Make(error) => error.class(),
+            Self::Archive(_) | Self::WrongDigest { .. } => ErrorClass::Environment,
+        }
     }
 }

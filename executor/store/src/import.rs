@@ -11,44 +11,15 @@ use std::io::{self, Read};
 
 use rustix::fs::{Mode, OFlags, openat};
 use sha2::{Digest, Sha256};
-use sinter_graph::ErrorClass;
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::tree::{Entry, Kind};
 
 use crate::archive::{ReadError, read_archive};
-use crate::error::StoreError;
+use crate::error::{ImportError, StoreError};
 use crate::facts::Origin;
-use crate::materialise::{Maker, Strictness, ViewError};
+use crate::materialise::{Maker, Strictness};
 use crate::store::Store;
 use crate::tree_io::os_path;
-
-/// Why bytes did not become a layer.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// They are no canonical archive.
-    #[error(transparent)]
-    Archive(#[from] ReadError),
-    /// An entry cannot be made.
-    #[error(transparent)]
-    Make(#[from] ViewError),
-    /// They are another layer.
-    #[error("its bytes have the digest {found}")]
-    WrongDigest {
-        /// The digest of the bytes.
-        found: LayerDigest,
-    },
-}
-
-impl ImportError {
-    /// Whose fault it is.
-    #[must_use]
-    pub const fn class(&self) -> ErrorClass {
-        match self {
-            Self::Make(error) => error.class(),
-            Self::Archive(_) | Self::WrongDigest { .. } => ErrorClass::Environment,
-        }
-    }
-}
 
 impl Store {
     /// Publishes the layer whose canonical tar of `size` bytes is `bytes`.

@@ -88,10 +88,9 @@ pub use capture::{Below, BelowEntry, CaptureError, CapturePolicy, Captured, Give
 pub use dress::dress_root;
 pub use elsewhere::Elsewhere;
 pub use ensure::Lease;
-pub use error::StoreError;
+pub use error::{ImportError, StoreError};
 pub use export::{ExportError, Exported, export_tree};
 pub use facts::{LayerFacts, Origin};
-pub use import::ImportError;
 pub use materialise::{ViewError, write_view};
 pub use named_lock::{Wait, WaitFor, WaitListener};
 pub use record::RecordKind;

@@ -78,17 +78,17 @@ impl Reader<'_> {
         let mut records = Records::new();
         if raw[156] == b'x' {
             let length = octal(&raw[124..136]).filter(|length| *length <= HEADER_LIMIT);
-            let length = length.ok_or_else(|| self.fault("has an extended header that is too long"))?;
+            let length = length.ok_or_else(|| self.malformed("has an extended header that is too long"))?;
             let body = self.bytes(length.next_multiple_of(BLOCK as u64))?;
             let parsed = usize::try_from(length).ok().and_then(|length| parse_records(&body[..length]));
-            records = parsed.ok_or_else(|| self.fault("is followed by an odd extended header"))?;
+            records = parsed.ok_or_else(|| self.malformed("is followed by an odd extended header"))?;
             raw.extend(body);
             raw.extend(self.bytes(BLOCK as u64)?);
         }
         let entry = parse_entry(&raw[raw.len() - BLOCK..], &records);
-        let mut entry = entry.ok_or_else(|| self.fault("is followed by an odd header"))?;
+        let mut entry = entry.ok_or_else(|| self.malformed("is followed by an odd header"))?;
         if header(&entry).ok().as_ref() != Some(&raw) {
-            return Err(fault(&entry, "has a header in another form"));
+            return Err(malformed(&entry, "has a header in another form"));
         }
         self.check(&mut entry)?;
         Ok(Some(entry))
@@ -96,22 +96,22 @@ impl Reader<'_> {
 
     fn check(&mut self, entry: &mut Entry) -> Result<(), ReadError> {
         if self.entries.last().is_some_and(|last| bare_name(last) >= bare_name(entry)) {
-            return Err(fault(entry, "is out of order or there twice"));
+            return Err(malformed(entry, "is out of order or there twice"));
         }
         let parent = entry.path.parent().filter(|parent| !parent.is_root());
         if parent.is_some_and(|parent| !self.directories.contains(&parent)) {
-            return Err(fault(entry, "lacks its parent directory"));
+            return Err(malformed(entry, "lacks its parent directory"));
         }
         match &entry.kind {
             Kind::Directory => {
                 self.directories.insert(entry.path.clone());
             }
-            Kind::File { size, .. } if *size > self.left => return Err(fault(entry, "is larger than the archive")),
+            Kind::File { size, .. } if *size > self.left => return Err(malformed(entry, "is larger than the archive")),
             Kind::HardLink { to } => {
                 let carrier = self.entries.binary_search_by(|other| bare_name(other).as_slice().cmp(to.as_bytes()));
                 let carrier = carrier.ok().map(|place| &self.entries[place]);
                 let carrier = carrier.filter(|carrier| matches!(carrier.kind, Kind::File { .. }));
-                let carrier = carrier.ok_or_else(|| fault(entry, "is a name of no earlier file"))?;
+                let carrier = carrier.ok_or_else(|| malformed(entry, "is a name of no earlier file"))?;
                 entry.xattrs.clone_from(&carrier.xattrs);
             }
             _ => {}
@@ -121,9 +121,9 @@ impl Reader<'_> {
 
     fn bytes(&mut self, count: u64) -> Result<Vec<u8>, ReadError> {
         if count > self.left {
-            return Err(self.fault("is where the archive is cut off"));
+            return Err(self.malformed("is where the archive is cut off"));
         }
-        let mut bytes = vec![0; usize::try_from(count).map_err(|_| self.fault("is followed by too much"))?];
+        let mut bytes = vec![0; usize::try_from(count).map_err(|_| self.malformed("is followed by too much"))?];
         self.input.read_exact(&mut bytes)?;
         self.left -= count;
         Ok(bytes)
@@ -132,13 +132,13 @@ impl Reader<'_> {
     fn padding(&mut self, entry: &Entry, size: u64) -> Result<(), ReadError> {
         let expected = padding(size);
         let same = self.bytes(expected.len() as u64)? == expected;
-        if same { Ok(()) } else { Err(fault(entry, "is not padded with zeros")) }
+        if same { Ok(()) } else { Err(malformed(entry, "is not padded with zeros")) }
     }
 
     /// After the first of the two blocks of zeros.
     fn end(&mut self) -> Result<(), ReadError> {
         let is_end = self.bytes(BLOCK as u64)? == ZEROS && self.left == 0 && self.input.read(&mut [0])? == 0;
-        if is_end { Ok(()) } else { Err(self.fault("is followed by something after the end")) }
+        if is_end { Ok(()) } else { Err(self.malformed("is followed by something after the end")) }
     }
 
     fn finish(self) -> Result<Manifest, ReadError> {
@@ -150,13 +150,13 @@ impl Reader<'_> {
     }
 
     /// What is wrong after the last entry.
-    fn fault(&self, reason: &'static str) -> ReadError {
+    fn malformed(&self, reason: &'static str) -> ReadError {
         let start = || ReadError::NotCanonical { entry: "the start".to_owned(), reason };
-        self.entries.last().map_or_else(start, |entry| fault(entry, reason))
+        self.entries.last().map_or_else(start, |entry| malformed(entry, reason))
     }
 }
 
-fn fault(entry: &Entry, reason: &'static str) -> ReadError {
+fn malformed(entry: &Entry, reason: &'static str) -> ReadError {
     ReadError::NotCanonical { entry: entry.path.to_string(), reason }
 }
 
