@@ -27,9 +27,23 @@ pub(crate) enum Command {
         /// For instance E0201; without it, all codes are listed
         code: Option<String>,
     },
+    /// Look after the store
+    #[command(subcommand)]
+    Cache(Cache),
     /// Run one script in one sandbox; for sinter's own use
     #[command(hide = true)]
     Runner,
+}
+
+/// What is done to the store.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cache {
+    /// Delete the whole store, of whatever layout; results are made again
+    Clear {
+        /// The store; default: SINTER_STORE, else sinter in the XDG cache directory
+        #[arg(long, value_name = "DIR")]
+        store: Option<PathBuf>,
+    },
 }
 
 /// Which file and targets are meant.
@@ -67,7 +81,7 @@ pub(crate) struct Build {
     /// Never write sinter.lock; a missing pin is an error (implied by CI=true)
     #[arg(long)]
     pub(crate) locked: bool,
-    /// How many steps run at once; default: the number of processors
+    /// How many steps run at once; default: four for each processor, which they share
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
     /// How progress is shown

@@ -9,6 +9,7 @@ use sinter_lang::diagnostic::Diagnostic;
 use sinter_oci::DestinationError;
 use sinter_sandbox::SandboxError;
 use sinter_source::directory::DirectoryError;
+use sinter_store::StoreError;
 
 use crate::source_text::SourceText;
 
@@ -55,6 +56,11 @@ impl Failure {
     /// The command line or the file is wrong.
     pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { help: vec![help.into()], ..Self::message(ErrorClass::User, message) }
+    }
+
+    /// The store could not be opened or changed.
+    pub(crate) fn store(error: &StoreError) -> Self {
+        Self::message(error.class(), error.to_string())
     }
 
     /// The machine is in the way.

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Cache, Command};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Lock(lock) => commands::lock::lock(&lock),
         Command::Update(update) => commands::lock::update(&update),
         Command::Explain { code } => commands::explain::run(code.as_deref()),
+        Command::Cache(Cache::Clear { store }) => commands::cache::clear(store.as_ref()),
         Command::Runner => commands::runner::run(),
     };
     ended(result)

@@ -82,12 +82,17 @@ fn runner(program: PathBuf, store: &Path) -> Result<Arc<dyn Runner>, Failure> {
     if !environment::is_runner_apart() {
         return Ok(Arc::new(local));
     }
-    let own = Store::open(&store.with_extension("apart")).map_err(|error| Failure::environment(error.to_string()))?;
+    let own = Store::open(&store.with_extension("apart")).map_err(|error| Failure::store(&error))?;
     Ok(Arc::new(ApartRunner::new(local, own)))
 }
 
+/// Steps that wait leave their processor to others, so more run than there are processors; those that all want one share
+/// them evenly, because each is a session of its own (sched(7), autogroups).
+const STEPS_PER_PROCESSOR: usize = 4;
+
 fn jobs(said: Option<u16>) -> usize {
-    said.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    said.map_or_else(|| processors() * STEPS_PER_PROCESSOR, usize::from)
 }
 
 fn destinations(outputs: &[String]) -> Result<Vec<Destination>, Failure> {

@@ -117,6 +117,7 @@ impl Store {
     }
 
     fn publish_blob(&self, file: &Path, digest: &BlobDigest, size: u64) -> Result<(), StoreError> {
+        self.leases().add([*digest.as_bytes()])?;
         let object = Object { path: self.blob_path(digest), namespace: BLOB, key: &digest.hex() };
         self.publish(file, &object, || self.has_blob(digest), &size.to_le_bytes())
     }

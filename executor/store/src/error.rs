@@ -56,6 +56,12 @@ pub enum StoreError {
         /// The map of this process.
         own: String,
     },
+    /// A build is using the store.
+    #[error("{}: a build is using the store; wait for its end", path.display())]
+    InUse {
+        /// The root of the store.
+        path: PathBuf,
+    },
     /// Something stands where a directory of the store should be.
     #[error("{}: is no directory, so the store cannot be used; remove it and build again", path.display())]
     NotADirectory {
@@ -156,6 +162,7 @@ impl StoreError {
             Self::NewerLayout { .. }
             | Self::OlderLayout { .. }
             | Self::NotADirectory { .. }
+            | Self::InUse { .. }
             | Self::Fs(_)
             | Self::MissingLayer { .. }
             | Self::MissingBlob { .. }

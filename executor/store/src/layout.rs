@@ -66,7 +66,10 @@ pub(crate) fn prepare(root: &Path) -> Result<(), StoreError> {
 
 /// Nobody else may read or write a store: a setuid file of some layer would be theirs to run, a secret source theirs to
 /// read.
-fn check_owner(root: &Path) -> Result<(), StoreError> {
+///
+/// # Errors
+/// If somebody else owns it.
+pub(crate) fn check_owner(root: &Path) -> Result<(), StoreError> {
     let found = std::fs::metadata(root).map_err(|error| StoreError::io(root, "read", error))?;
     if found.uid() != rustix::process::geteuid().as_raw() {
         return Err(StoreError::OtherOwner { path: root.to_owned(), owner: found.uid() });

@@ -74,6 +74,16 @@ impl Leases {
         Ok(false)
     }
 
+    /// Whether a build lives that leases anything. What cannot be looked at is taken for alive.
+    pub(crate) fn is_any_alive(&self) -> bool {
+        let entries = std::fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let is_dead = |path: &Path| match open(path) {
+            Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared).is_ok(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        entries.into_iter().any(|entry| !is_dead(&entry.path()))
+    }
+
     /// Removes the files of dead builds.
     pub(crate) fn sweep(&self) {
         for entry in std::fs::read_dir(&self.directory).into_iter().flatten().flatten() {
