@@ -90,10 +90,17 @@ const OPERATIONAL: &[Page] = &[
     Page {
         code: "E0702",
         title: "files cannot be placed",
-        text: "Two selections put different files at one path, or something that is no directory stands where a directory is \
-               needed.",
-        bad: None,
-        good: None,
+        text: "Two selections put different files at one path; or a file or link would stand where the tree has a directory, or \
+               below what is no directory; or a name begins with `.wh.`, which means a deletion in the OCI layer format. A \
+               file that is placed hides a file below it, never a directory: mostly a `/` was forgotten at the end of `to`.",
+        bad: Some(
+            "let base = image { layers = [file(\"/opt/readme\", \"hello\\n\")] }\n\
+             target web = image { from = base, layers = [place(file(\"run\", \"\"), to = \"/opt\")] }\n",
+        ),
+        good: Some(
+            "let base = image { layers = [file(\"/opt/readme\", \"hello\\n\")] }\n\
+             target web = image { from = base, layers = [place(file(\"run\", \"\"), to = \"/opt/\")] }\n",
+        ),
     },
     Page {
         code: "E0703",

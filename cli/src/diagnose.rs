@@ -45,6 +45,10 @@ pub(crate) fn diagnose(error: &BuildError, project: &Project) -> Option<Diagnost
     let diagnostic = Diagnostic::error(Code(code), span, error.to_string());
     Some(match error {
         BuildError::NoMatch { suggestion: Some(suggestion), .. } => diagnostic.help(suggestion.clone()),
+        BuildError::Placement { source, .. } => match source.help() {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        },
         BuildError::NothingKept { .. } => {
             diagnostic.help("patterns without a leading `/` are relative to the working directory of the step")
         }

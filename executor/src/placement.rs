@@ -6,6 +6,8 @@
 //! Rules: pure but for what [`Supply`] does; the result depends on the selected files, the tree they land on, the
 //! working directory and the owner, never on the order of selections. Must not know: the store, the sandbox.
 
+mod error;
+mod obstacle;
 mod place;
 mod select;
 #[cfg(test)]
@@ -14,14 +16,13 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sinter_graph::ErrorClass;
 use sinter_graph::derivation::{InputId, NodeId};
 use sinter_graph::digest::{ContentHash, FilesDigest, LayerDigest};
 use sinter_graph::path::TreePath;
-use sinter_graph::pattern::InvalidPattern;
 use sinter_graph::tree::{Kind, Manifest, Tree};
 use sinter_source::directory::{DirectoryError, SourceFile};
 
+pub use error::PlacementError;
 pub use place::place;
 pub use select::select;
 
@@ -139,96 +140,4 @@ pub struct Placed {
     pub digest: FilesDigest,
     /// Where the bytes of each regular file are.
     pub content: BTreeMap<TreePath, ContentSource>,
-}
-
-/// Why files could not be selected or placed.
-#[derive(Debug, thiserror::Error)]
-pub enum PlacementError {
-    /// A source could not be listed or read.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// A text is no pattern.
-    #[error(transparent)]
-    Pattern(#[from] InvalidPattern),
-    /// A pattern matches nothing.
-    #[error("`{pattern}` matches nothing in `{origin}`{}", hint(nearest.as_deref(), *advice))]
-    Unmatched {
-        /// The pattern, as it was written.
-        pattern: String,
-        /// What it was to select from.
-        origin: String,
-        /// An existing path that resembles it.
-        nearest: Option<String>,
-        /// What else may explain it.
-        advice: Option<&'static str>,
-    },
-    /// A text is no path.
-    #[error("`{path}` is not where a file can be: {reason}")]
-    Path {
-        /// What was given.
-        path: String,
-        /// Which rule it breaks.
-        reason: &'static str,
-    },
-    /// `sub` names a directory that holds none of the files.
-    #[error("`{directory}` holds nothing of `{origin}`{}", hint(nearest.as_deref(), None))]
-    EmptyDirectory {
-        /// The directory.
-        directory: String,
-        /// What it was looked for in.
-        origin: String,
-        /// An existing path that resembles it.
-        nearest: Option<String>,
-    },
-    /// Several files for one path.
-    #[error("`{to}` is one file, but {count} were to be placed there: write `{to}/` to place them below it")]
-    OnePlace {
-        /// The path.
-        to: String,
-        /// How many files there are.
-        count: usize,
-    },
-    /// A user name that the tree does not know.
-    #[error("there is no user or group `{name}` in the tree: write a number, or create the user in an earlier step")]
-    UnknownOwner {
-        /// The name.
-        name: String,
-    },
-    /// Two selections put different things at one path.
-    #[error("`{left}` and `{right}` both place `/{path}`, and not the same: leave it out of one with an exclude")]
-    Clash {
-        /// The path.
-        path: TreePath,
-        /// One selection.
-        left: String,
-        /// The other.
-        right: String,
-    },
-    /// The tree's links lead in a circle.
-    #[error("`/{path}` of `{origin}` cannot be placed: symbolic links on the way form a loop")]
-    LinkLoop {
-        /// The path.
-        path: TreePath,
-        /// The selection.
-        origin: String,
-    },
-}
-
-impl PlacementError {
-    /// Whose fault it is.
-    #[must_use]
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Directory(error) => error.class(),
-            _ => ErrorClass::User,
-        }
-    }
-}
-
-fn hint(nearest: Option<&str>, advice: Option<&'static str>) -> String {
-    match (nearest, advice) {
-        (Some(nearest), _) => format!(": did you mean `{nearest}`?"),
-        (None, Some(advice)) => format!(": {advice}"),
-        (None, None) => String::new(),
-    }
 }

@@ -215,6 +215,16 @@ target out = image { layers = [one, two] }
 }
 
 #[test]
+fn file_where_a_directory_stands_is_an_error() {
+    for (to, there) in [("/usr", "the tree has a directory there"), ("/bin/sh/x", "is a file, and no directory")] {
+        let files = format!("files = [place(file(\"a\", \"\"), to = \"{to}\")]");
+        step(&files, "true")
+            .fails(2, &["E0702", "`file(\"a\")`", there, "forgotten at the end of `to`", "main.build:"]);
+    }
+    step("files = [file(\".wh.a\", \"\")]", "true").fails(2, &["E0702", "`/app/.wh.a`", "exclude"]);
+}
+
+#[test]
 fn entrypoint_that_does_not_exist_is_an_error() {
     let place = Place::tiny("target out = image { layers = [tiny], entrypoint = [\"nginx\"] }\n");
     place.sinter(&["build"]).fails(2, &["nginx", "E0704"]);

@@ -2,7 +2,8 @@
 //!
 //! Relative paths land in the working directory, absolute ones where they say; links to directories on the way, and
 //! where a directory is placed at its end too, are followed in the tree below. A directory that is there already stays
-//! as it is; what is missing is made with mode 755. A file hides what is below it.
+//! as it is; what is missing is made with mode 755. A file hides a file or link that is below it. It never hides a
+//! directory, nor a link to one, and nothing is placed below what is no directory: mostly a `/` was forgotten.
 //!
 //! A file whose owner changes loses its setuid and setgid bits and its capabilities, as chown(2) takes them away: they
 //! were meant for the former owner.
@@ -15,16 +16,24 @@ use sinter_graph::encode::Encoder;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, Manifest, Tree};
 
+use super::obstacle::{obstacle, thing};
 use super::{ContentSource, Placed, PlacementError, Purpose, Selected, SelectedPath};
 
 /// The number of different times that placed sets have: enough that tools which compare times for equality see a
 /// change, too few to be far in the future.
 const TIMES: u64 = 4096;
 
+/// What messages call the working directory.
+const WORKDIR: &str = "the working directory";
+
+/// Begins the names by which an image layer says that something is deleted.
+const RESERVED: &[u8] = b".wh.";
+
 /// Places files on a tree. `owner` is the user and group of the step; images ignore it.
 ///
 /// # Errors
-/// If two selections place different things at one path, or if links of the tree loop.
+/// If two selections place different things at one path, if links of the tree loop, if something else stands where a
+/// directory is needed or the other way round, or if a name is none that a layer can hold.
 pub fn place(
     selected: &[Selected],
     workdir: &TreePath,
@@ -33,8 +42,16 @@ pub fn place(
     purpose: Purpose,
 ) -> Result<Placed, PlacementError> {
     let owner = if purpose == Purpose::Step { owner } else { (0, 0) };
-    let looped = || PlacementError::LinkLoop { path: workdir.clone(), origin: "the working directory".to_owned() };
+    let looped = || PlacementError::LinkLoop { path: workdir.clone(), origin: WORKDIR.to_owned() };
     let workdir = onto.resolve_directory(workdir).ok_or_else(looped)?;
+    if is_reserved(&workdir) {
+        return Err(PlacementError::Reserved { path: workdir, origin: WORKDIR.to_owned() });
+    }
+    if purpose == Purpose::Step
+        && let Some(obstacle) = obstacle(onto, &workdir, &Kind::Directory)
+    {
+        return Err(PlacementError::Blocked { path: workdir, placed: WORKDIR.to_owned(), obstacle });
+    }
     let mut placement = Placement { onto, owner, workdir, purpose, placed: BTreeMap::new() };
     for item in selected {
         placement.put(item)?;
@@ -56,6 +73,9 @@ impl<'a> Placement<'a> {
         if selected.kind == Kind::Directory && self.onto.is_directory(&path) {
             return Ok(());
         }
+        if let Some(obstacle) = obstacle(self.onto, &path, &selected.kind) {
+            return Err(PlacementError::Blocked { path, placed: thing(selected), obstacle });
+        }
         let entry = self.entry(path.clone(), selected);
         match self.placed.get(&path) {
             Some((known, first)) if *known != entry => Err(clash(&path, first, selected)),
@@ -72,13 +92,15 @@ impl<'a> Placement<'a> {
             SelectedPath::Relative(path) => self.workdir.join(path),
             SelectedPath::Absolute(path) => path.clone(),
         };
-        let looped = || PlacementError::LinkLoop { path: path.clone(), origin: selected.origin.to_string() };
-        let resolved = self.onto.resolve_parent(&path).ok_or_else(looped)?;
-        match self.onto.resolve(&resolved) {
-            Some(behind_link) if selected.kind == Kind::Directory && self.onto.is_directory(&behind_link) => {
-                Ok(behind_link)
-            }
-            _ => Ok(resolved),
+        let origin = || selected.origin.to_string();
+        let resolved = match selected.kind {
+            Kind::Directory => self.onto.resolve_directory(&path),
+            _ => self.onto.resolve_parent(&path),
+        };
+        match resolved {
+            None => Err(PlacementError::LinkLoop { path, origin: origin() }),
+            Some(path) if is_reserved(&path) => Err(PlacementError::Reserved { path, origin: origin() }),
+            Some(path) => Ok(path),
         }
     }
 
@@ -111,9 +133,7 @@ impl<'a> Placement<'a> {
             }
         }
         if self.purpose == Purpose::Step && !self.onto.is_directory(&self.workdir) {
-            for path in std::iter::once(self.workdir.clone()).chain(self.workdir.ancestors()) {
-                directories.entry(path.clone()).or_insert_with(|| self.directory(path));
-            }
+            self.make_workdir(&mut directories)?;
         }
         let content = self.placed.iter().filter(|(_, (_, selected))| selected.source != ContentSource::Nothing);
         let content = content.map(|(path, (_, selected))| (path.clone(), selected.source.clone())).collect();
@@ -121,6 +141,20 @@ impl<'a> Placement<'a> {
         // Of two entries with one path the later one stays: a directory that was selected, not one made as a parent.
         let manifest = with_common_time(directories.into_values().chain(placed).collect(), self.onto);
         Ok(Placed { digest: digest(&manifest), manifest, content })
+    }
+
+    /// Makes the working directory, which the tree does not have.
+    fn make_workdir(&self, directories: &mut BTreeMap<TreePath, Timed>) -> Result<(), PlacementError> {
+        for path in std::iter::once(self.workdir.clone()).chain(self.workdir.ancestors()) {
+            if let Some((entry, selected)) = self.placed.get(&path)
+                && entry.kind != Kind::Directory
+            {
+                let obstacle = format!("the working directory is to be `/{}`", self.workdir);
+                return Err(PlacementError::Blocked { path, placed: thing(selected), obstacle });
+            }
+            directories.entry(path.clone()).or_insert_with(|| self.directory(path));
+        }
+        Ok(())
     }
 
     /// The directory of the tree below as it is there, or a new one.
@@ -137,6 +171,10 @@ impl<'a> Placement<'a> {
 struct Timed {
     entry: Entry,
     is_new: bool,
+}
+
+fn is_reserved(path: &TreePath) -> bool {
+    path.components().any(|name| name.starts_with(RESERVED))
 }
 
 fn clash(path: &TreePath, left: &Selected, right: &Selected) -> PlacementError {

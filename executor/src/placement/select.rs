@@ -15,6 +15,9 @@ use sinter_source::directory::{SourceFile, SourceKind};
 
 use super::{ContentSource, PlacementError, Selected, SelectedPath, Supply, TreeView};
 
+/// Why a path is none of a file.
+const NAMES_DIRECTORY: &str = "it names a directory, not a file";
+
 /// Lists and hashes the files that are meant, sorted by path.
 ///
 /// # Errors
@@ -95,7 +98,7 @@ fn from_tree(node: NodeId, patterns: &Patterns, supply: &dyn Supply) -> Result<P
 fn literal(path: &str, text: &str, mode: Option<u32>) -> Result<Picked, PlacementError> {
     let (absolute, tree_path) = parse_path(path)?;
     if tree_path.is_root() || path.ends_with('/') {
-        return Err(PlacementError::Path { path: path.to_owned(), reason: "it names a directory, not a file" });
+        return Err(PlacementError::Path { path: path.to_owned(), reason: NAMES_DIRECTORY });
     }
     let content = Content::Literal(text.into());
     let item = Item { path: tree_path, mode: mode.unwrap_or(0o644) & 0o7777, owner: None, content };
@@ -108,6 +111,9 @@ impl Picked {
         if to.ends_with('/') {
             self.items.iter_mut().for_each(|item| item.path = target.join(&item.path));
         } else if let [item] = self.items.as_mut_slice() {
+            if target.is_root() {
+                return Err(PlacementError::Path { path: to.to_owned(), reason: NAMES_DIRECTORY });
+            }
             item.path = target;
         } else {
             return Err(PlacementError::OnePlace { to: to.to_owned(), count: self.items.len() });

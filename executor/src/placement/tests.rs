@@ -153,6 +153,8 @@ fn wrong_descriptions_say_what_to_do() {
         (sub(source(&["src"]), "scr"), "holds nothing"),
         (moved(source(&["src"]), "lib"), "`lib/`"),
         (moved(source(&["run"]), "../x"), "`..`"),
+        (moved(source(&["run"]), "."), "names a directory"),
+        (moved(source(&["run"]), "/."), "names a directory"),
         (literal("a/", ""), "names a directory"),
         (literal("", ""), "empty"),
         (narrow(source(&["src"]), &["/src"]), "relative"),
@@ -179,6 +181,9 @@ fn described(placed: &Placed) -> String {
     placed.manifest.entries().iter().map(line).collect::<Vec<_>>().join(", ")
 }
 
+/// A link to a directory that is not there yet is followed, for the directory and for what is in it.
+const DATA: &str = "data 755 0, data/dist 755 0, data/dist/page 640 0, data/dist/tool 755 0";
+
 #[test]
 fn files_land_where_the_tree_says() {
     let private = Entry { uid: 9, mode: 0o700, ..Entry::directory(path("app")) };
@@ -188,10 +193,11 @@ fn files_land_where_the_tree_says() {
         (source(&["run"]), &[][..], Purpose::Step, "app 755 1000, app/run 755 1000"),
         (source(&["run"]), &[], Purpose::Image, "app 755 0, app/run 755 0"),
         (source(&["run"]), &[private], Purpose::Step, "app 700 9, app/run 755 1000"),
-        (source(&["run"]), &[file("app", "x", 0o600)], Purpose::Image, "app 755 0, app/run 755 0"),
         (source(&["run"]), &linked, Purpose::Step, "data 755 0, data/run 755 1000"),
         (literal("/lib/x", ""), &library, Purpose::Image, "usr 755 0, usr/lib 755 0, usr/lib/x 644 0"),
-        (literal("/lib", ""), &library, Purpose::Image, "lib 644 0"),
+        (moved(source(&["link"]), "/lib"), &library, Purpose::Image, "lib 777 0"),
+        (moved(source(&["link"]), "/usr/x"), &[file("usr/x", "", 0o600)], Purpose::Image, "usr 755 0, usr/x 777 0"),
+        (moved(tree(&["dist"]), "/"), &[link("srv", "data")], Purpose::Image, DATA),
         (literal("/o/x", ""), &[], Purpose::Step, "app 755 1000, o 755 0, o/x 644 1000"),
         (tree(&["dist/tool"]), &[], Purpose::Image, "srv 755 0, srv/dist 755 0, srv/dist/tool 755 0"),
     ] {
@@ -244,6 +250,71 @@ fn different_things_at_one_path_clash() {
     assert!(matches!(loops, Err(PlacementError::LinkLoop { .. })));
     let lost = placed_on(&[literal("/x", "")], &[link("app", "app")], Purpose::Step);
     assert!(matches!(lost, Err(PlacementError::LinkLoop { .. })));
+}
+
+#[test]
+fn what_would_hide_a_directory_is_refused() {
+    let onto = [
+        Entry::directory(path("app")),
+        file("app/src/x", "", 0o600),
+        file("app/plain", "x", 0o600),
+        link("lib", "app/src"),
+        link("app/to-plain", "plain"),
+        link("void", "nowhere"),
+    ];
+    for (files, purpose, words) in [
+        (literal("/app", ""), Purpose::Step, "`file(\"/app\")` cannot be placed at `/app`: the tree has a directory"),
+        (moved(source(&["src/a"]), "src"), Purpose::Step, "`src/a` of `src` cannot be placed at `/app/src`"),
+        (moved(source(&["link"]), "/app"), Purpose::Image, "a link of `src`"),
+        (moved(tree(&["dist/tool"]), "/app"), Purpose::Image, "`/srv/dist/tool` of `assets`"),
+        (literal("/lib", ""), Purpose::Image, "a link to `app/src` there, and so the directory `/app/src`"),
+        (literal("plain/x", ""), Purpose::Step, "`/app/plain` of the tree is a file, and no directory"),
+        (moved(source(&["src"]), "plain/"), Purpose::Image, "`/app/plain` of the tree is a file"),
+        (literal("to-plain/x", ""), Purpose::Image, "`/app/plain` of the tree is a file"),
+        (moved(narrow(tree(&[]), &["/srv/dist"]), "plain/"), Purpose::Image, "`/app/plain` of the tree is a file"),
+        (moved(narrow(sub(tree(&[]), "/"), &["etc"]), "/app/plain/"), Purpose::Image, "a directory of `assets`"),
+    ] {
+        let error = placed_on(std::slice::from_ref(&files), &onto, purpose).expect_err("something is in the way");
+        assert!(
+            matches!(error, PlacementError::Blocked { .. }) && error.to_string().contains(words),
+            "{error} / {words}"
+        );
+        assert!(error.help().is_some_and(|help| help.contains("`/` forgotten")));
+    }
+}
+
+#[test]
+fn a_working_directory_must_be_one() {
+    let run = source(&["run"]);
+    for (files, onto, words) in [
+        (run.clone(), &[file("app", "x", 0o600)][..], "the working directory cannot be placed at `/app`"),
+        (run, &[link("app", "/x/y"), file("x", "", 0o600)], "`/x` of the tree is a file"),
+        (literal("/app", ""), &[], "the working directory is to be `/app`"),
+    ] {
+        let error = placed_on(&[files], onto, Purpose::Step).expect_err("it is none");
+        assert!(
+            matches!(error, PlacementError::Blocked { .. }) && error.to_string().contains(words),
+            "{error} / {words}"
+        );
+    }
+}
+
+#[test]
+fn names_that_mean_deletions_are_refused() {
+    let run = || source(&["run"]);
+    for files in [
+        literal("/etc/.wh.x", ""),
+        literal(".wh..opq", ""),
+        moved(run(), "a/.wh.dir/"),
+        moved(run(), "/.wh.run"),
+        moved(tree(&["dist"]), "/.wh.d/"),
+    ] {
+        let error = placed_on(&[files], &[], Purpose::Image).expect_err("a reserved name");
+        assert!(matches!(error, PlacementError::Reserved { .. }) && error.to_string().contains("exclude"), "{error}");
+    }
+    let through_a_link = placed_on(&[literal("l/x", "")], &[link("app/l", "/.wh.x")], Purpose::Image);
+    assert!(matches!(through_a_link, Err(PlacementError::Reserved { .. })));
+    assert!(placed_on(&[literal("a.wh.b", "")], &[], Purpose::Image).is_ok());
 }
 
 #[test]

@@ -134,12 +134,14 @@ fn one_file_in_two_packages_needs_replaces() {
 fn hostile_data_stays_inside() {
     let bench = Bench::new(vec![]);
     let outside = bench.directory.path().join("outside");
-    let refused: [&[(&'static str, Data)]; 8] = [
+    let refused: [&[(&'static str, Data)]; 10] = [
         &[("../outside", Data::File("x"))],
         &[("./a/../../outside", Data::File("x"))],
         &[("./a", Data::HardLink("../outside"))],
         &[("./a", Data::HardLink("/etc/passwd"))],
         &[("./a", Data::Device)],
+        &[("./a/.wh.b", Data::File("x"))],
+        &[("./.wh.d/b", Data::Symlink("x"))],
         &[("./a", Data::Symlink(""))],
         &[("./a", Data::Symlink("b")), ("./b", Data::Symlink("a")), ("./a/x", Data::File("x"))],
         &[("./a", Data::File("x")), ("./a/x", Data::File("x"))],

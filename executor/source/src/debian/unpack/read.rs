@@ -83,6 +83,11 @@ impl<R: Read> DataReader<'_, R> {
             return Err(self.fault("it has a path that is too long"));
         }
         let path = TreePath::normalized(&entry.path).map_err(|error| self.fault(error.to_string()))?;
+        if path.components().any(|name| name.starts_with(b".wh.")) {
+            return Err(self.fault(format!(
+                "it holds `/{path}`, but names that begin with `.wh.` mean deletions in image layers; leave the package out"
+            )));
+        }
         let thing = self.thing(&entry, &path)?;
         let mode = if matches!(thing, Thing::Symlink { .. }) { 0o777 } else { entry.mode };
         self.entries.push(Placed { path, thing, mode, uid: entry.uid, gid: entry.gid });
