@@ -7,6 +7,7 @@
 //! working directory and the owner, never on the order of selections. Must not know: the store, the sandbox.
 
 mod error;
+mod links;
 mod obstacle;
 mod place;
 mod select;
@@ -23,6 +24,7 @@ use sinter_graph::tree::{Kind, Manifest, Tree};
 use sinter_source::directory::{DirectoryError, SourceFile};
 
 pub use error::PlacementError;
+pub use links::LayerName;
 pub use place::place;
 pub use select::select;
 
@@ -79,7 +81,7 @@ pub enum SelectedPath {
 }
 
 /// Where the bytes of a file are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ContentSource {
     /// In the work tree.
     WorkTree {
@@ -118,6 +120,8 @@ pub struct Selected {
     pub xattrs: BTreeMap<Box<[u8]>, Box<[u8]>>,
     /// Where its bytes are.
     pub source: ContentSource,
+    /// For a file of a tree: which name of which file it is.
+    pub name: Option<LayerName>,
     /// What messages call the selection it comes from.
     pub origin: Arc<str>,
 }
@@ -138,6 +142,6 @@ pub struct Placed {
     pub manifest: Manifest,
     /// What names the manifest: BLAKE3 of its canonical encoding in the domain `files`.
     pub digest: FilesDigest,
-    /// Where the bytes of each regular file are.
+    /// Where the bytes of each regular file are; those of a hard link are its carrier's.
     pub content: BTreeMap<TreePath, ContentSource>,
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use sinter_graph::digest::{BlobDigest, ContentHash};
 use sinter_graph::path::TreePath;
-use sinter_graph::tree::{Entry, Kind};
+use sinter_graph::tree::{Entry, Kind, Shown};
 
 use super::*;
 
@@ -115,6 +115,17 @@ fn independent_changes_come_together() {
         assert_eq!(listing(&layers.shown(&result.layers)), expected, "{texts:?}");
         assert!(!needs_fixup || merged.fixup.is_some() || merged.layers.len() > 1, "{texts:?}");
     }
+}
+
+#[test]
+fn names_of_one_file_stay_linked() {
+    let mut layers = Layers::default();
+    let operands =
+        operands(&mut layers, &["d/ d/f=1 d/g==d/f d/h==d/f;a=1 b==a", "d/ d/f=1 d/g==d/f d/h==d/f;d/!700 d/i=2"]);
+    let result = layers.merged(&operands).expect("no conflict");
+    let links = |shown: &Shown| shown.link_of.as_ref().map(|carrier| format!("{}=={carrier}", shown.entry.path));
+    let found: Vec<String> = layers.tree(&result.layers).iter().filter_map(links).collect();
+    assert_eq!(found, ["b==a", "d/g==d/f", "d/h==d/f"]);
 }
 
 #[test]

@@ -16,8 +16,9 @@ use sinter_graph::encode::Encoder;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, Manifest, Tree};
 
+use super::links::link;
 use super::obstacle::{obstacle, thing};
-use super::{ContentSource, Placed, PlacementError, Purpose, Selected, SelectedPath};
+use super::{Placed, PlacementError, Purpose, Selected, SelectedPath};
 
 /// The number of different times that placed sets have: enough that tools which compare times for equality see a
 /// change, too few to be far in the future.
@@ -77,14 +78,17 @@ impl<'a> Placement<'a> {
             return Err(PlacementError::Blocked { path, placed: thing(selected), obstacle });
         }
         let entry = self.entry(path.clone(), selected);
-        match self.placed.get(&path) {
-            Some((known, first)) if *known != entry => Err(clash(&path, first, selected)),
-            Some(_) => Ok(()),
-            None => {
-                self.placed.insert(path, (entry, selected));
-                Ok(())
+        if let Some((known, first)) = self.placed.get(&path) {
+            if *known != entry {
+                return Err(clash(&path, first, selected));
+            }
+            // Equal things: which one is taken decides what it is linked with, so it must not be the order.
+            if (&first.name, &first.source) >= (&selected.name, &selected.source) {
+                return Ok(());
             }
         }
+        self.placed.insert(path, (entry, selected));
+        Ok(())
     }
 
     fn destination(&self, selected: &Selected) -> Result<TreePath, PlacementError> {
@@ -135,7 +139,9 @@ impl<'a> Placement<'a> {
         if self.purpose == Purpose::Step && !self.onto.is_directory(&self.workdir) {
             self.make_workdir(&mut directories)?;
         }
-        let content = self.placed.iter().filter(|(_, (_, selected))| selected.source != ContentSource::Nothing);
+        link(self.placed.values_mut().map(|(entry, selected)| (entry, selected.name.as_ref())));
+        let is_file = |entry: &Entry| matches!(entry.kind, Kind::File { .. });
+        let content = self.placed.iter().filter(|(_, (entry, _))| is_file(entry));
         let content = content.map(|(path, (_, selected))| (path.clone(), selected.source.clone())).collect();
         let placed = std::mem::take(&mut self.placed).into_values().map(|(entry, _)| Timed { entry, is_new: true });
         // Of two entries with one path the later one stays: a directory that was selected, not one made as a parent.

@@ -13,7 +13,7 @@ use sinter_graph::pattern::{Patterns, Selection, SourceRules, advice, nearest_pa
 use sinter_graph::tree::{Kind, Shown};
 use sinter_source::directory::{SourceFile, SourceKind};
 
-use super::{ContentSource, PlacementError, Selected, SelectedPath, Supply, TreeView};
+use super::{ContentSource, LayerName, PlacementError, Selected, SelectedPath, Supply, TreeView};
 
 /// Why a path is none of a file.
 const NAMES_DIRECTORY: &str = "it names a directory, not a file";
@@ -214,6 +214,7 @@ impl Item {
             former_owner: None,
             xattrs: BTreeMap::new(),
             source: ContentSource::Nothing,
+            name: None,
             origin: Arc::clone(origin),
         };
         match self.content {
@@ -231,8 +232,10 @@ impl Item {
             Content::Shown { view, shown } => {
                 selected.former_owner = Some((shown.entry.uid, shown.entry.gid));
                 if let Kind::File { .. } = shown.entry.kind {
-                    let digest = *view.layers.get(shown.layer.0)?;
-                    selected.source = ContentSource::Layer { digest, path: shown.entry.path };
+                    let (layer, name) = (*view.layers.get(shown.layer.0)?, shown.entry.path);
+                    let carrier = shown.link_of.unwrap_or_else(|| name.clone());
+                    selected.source = ContentSource::Layer { digest: layer, path: carrier.clone() };
+                    selected.name = Some(LayerName { layer, carrier, name });
                 }
                 selected.xattrs = shown.entry.xattrs;
                 selected.kind = shown.entry.kind;

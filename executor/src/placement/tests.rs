@@ -23,6 +23,10 @@ fn link(at: &str, target: &str) -> Entry {
     Entry::new(path(at), Kind::Symlink { target: target.as_bytes().into() }, 0o777)
 }
 
+fn hard_link(at: &str, to: &str) -> Entry {
+    Entry::new(path(at), Kind::HardLink { to: path(to) }, 0o644)
+}
+
 /// One source with a few files and one tree of one layer.
 struct World {
     files: Vec<SourceFile>,
@@ -169,9 +173,13 @@ fn wrong_descriptions_say_what_to_do() {
 }
 
 fn placed_on(files: &[Files], onto: &[Entry], purpose: Purpose) -> Result<Placed, PlacementError> {
+    placed_from(&world(), files, onto, purpose)
+}
+
+fn placed_from(world: &World, files: &[Files], onto: &[Entry], purpose: Purpose) -> Result<Placed, PlacementError> {
     let mut all = Vec::new();
     for files in files {
-        all.extend(select(files, &world())?);
+        all.extend(select(files, world)?);
     }
     place(&all, &path("app"), &Tree::single(&Manifest::new(onto.iter().cloned())), (1000, 1001), purpose)
 }
@@ -250,6 +258,64 @@ fn different_things_at_one_path_clash() {
     assert!(matches!(loops, Err(PlacementError::LinkLoop { .. })));
     let lost = placed_on(&[literal("/x", "")], &[link("app", "app")], Purpose::Step);
     assert!(matches!(lost, Err(PlacementError::LinkLoop { .. })));
+}
+
+/// Files as they are, links with what they are linked to.
+fn linked(placed: &Placed) -> String {
+    let line = |entry: &Entry| match &entry.kind {
+        Kind::File { .. } => Some(entry.path.to_string()),
+        Kind::HardLink { to } => Some(format!("{}=={to}", entry.path)),
+        _ => None,
+    };
+    placed.manifest.entries().iter().filter_map(line).collect::<Vec<_>>().join(" ")
+}
+
+/// A tree whose layer has one file of 5 MB under 21 names, and a top layer that replaced the name `m`.
+fn world_of_links() -> World {
+    let kind = Kind::File { size: 5_000_000, content: ContentHash::of(b"five million") };
+    let mut entries = vec![Entry::new(path("bin/a"), kind, 0o755)];
+    entries.extend(('b'..='u').map(|name| hard_link(&format!("bin/{name}"), "bin/a")));
+    let (below, above) = (Manifest::new(entries), Manifest::new([file("bin/m", "else", 0o755)]));
+    World { tree: Tree::stack([(LayerIndex(0), &below), (LayerIndex(0), &above)]), ..world() }
+}
+
+#[test]
+fn names_of_one_file_stay_linked() {
+    let world = world_of_links();
+    let placed = placed_from(&world, &[tree(&["/bin"])], &[], Purpose::Image).expect("a placement");
+    placed.manifest.check().expect("a layer");
+    let links = placed.manifest.entries().iter().filter(|entry| entry.kind == Kind::HardLink { to: path("bin/a") });
+    assert_eq!((links.count(), placed.content.len()), (19, 2), "{}", linked(&placed));
+
+    let owned = |what: Files, to: &str| Files::Place {
+        what: Arc::new(what),
+        to: to.to_owned(),
+        mode: Some(0o700),
+        owner: Some("5".to_owned()),
+    };
+    let one = |name: &str| tree(&[&format!("/bin/{name}")]);
+    for (files, expected) in [
+        (vec![one("a"), one("m")], "bin/a bin/m"),
+        (vec![one("c"), one("b")], "bin/b bin/c==bin/b"),
+        (vec![moved(one("b"), "/z"), moved(one("c"), "/y")], "y z==y"),
+        (vec![moved(one("b"), "/z"), moved(one("b"), "/y")], "y z"),
+        (
+            vec![moved(one("b"), "/x/"), moved(one("c"), "/y/"), moved(one("b"), "/z/")],
+            "x/bin/b y/bin/c==x/bin/b z/bin/b",
+        ),
+        (vec![owned(one("b"), "/x"), one("c"), one("d"), owned(one("e"), "/y")], "bin/c bin/d==bin/c x y==x"),
+        (vec![moved(one("b"), "/x"), moved(one("c"), "/x"), one("b")], "bin/b x==bin/b"),
+    ] {
+        for purpose in [Purpose::Step, Purpose::Image] {
+            let mut files = files.clone();
+            let forwards = placed_from(&world, &files, &[], purpose).expect("a placement");
+            files.reverse();
+            assert_eq!(placed_from(&world, &files, &[], purpose).expect("a placement"), forwards, "{expected}");
+            assert_eq!(linked(&forwards), expected);
+            forwards.manifest.check().expect("a layer");
+            assert_eq!(forwards.content.len(), expected.split(' ').filter(|name| !name.contains('=')).count());
+        }
+    }
 }
 
 #[test]
