@@ -5,7 +5,7 @@
 //! its runners.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -195,5 +195,6 @@ fn converse(
         }
     }
     // The runner does not end with its answer, so the answer has no end but its own.
-    Ok(stdout.and_then(|stdout| Reply::deserialize(&mut serde_json::Deserializer::from_reader(stdout)).ok()))
+    let read = |stdout| Reply::deserialize(&mut serde_json::Deserializer::from_reader(BufReader::new(stdout))).ok();
+    Ok(stdout.and_then(read))
 }

@@ -70,7 +70,7 @@ fn place(
     let landing = TreePath::normalized(&workdir).unwrap_or_else(|_| TreePath::root());
     let placed = crate::placement::place(&selected, &landing, &onto_tree, (0, 0), Purpose::Image)
         .map_err(|error| selection::failed(context, id, error))?;
-    placed::layer(context, &placed, Origin::Captured)
+    placed::layer(context, &placed, Origin::Captured, &context.name(id))
 }
 
 /// Publishes a fix-up layer, which holds no file.

@@ -53,23 +53,40 @@ pub(crate) fn publish(
 ///
 /// # Errors
 /// If a file changed since it was hashed, or if the store fails.
-pub(crate) fn layer(context: &Context, placed: &Placed, origin: Origin) -> Result<Option<LayerDigest>, BuildError> {
+pub(crate) fn layer(
+    context: &Context,
+    placed: &Placed,
+    origin: Origin,
+    name: &str,
+) -> Result<Option<LayerDigest>, BuildError> {
     if placed.manifest.is_empty() {
         return Ok(None);
     }
+    let layer = found_or_made(context, placed, &origin, name)?;
+    if origin != Origin::Placed {
+        context.store.claim(&layer)?;
+    }
+    Ok(Some(layer))
+}
+
+fn found_or_made(context: &Context, placed: &Placed, origin: &Origin, name: &str) -> Result<LayerDigest, BuildError> {
     let key = key(placed);
     if let Some(ContentRecord { layer: Some(layer), .. }) = context.records.content(&key)?
         && context.can_be_had(&[layer])?
     {
-        return Ok(Some(layer));
+        return Ok(layer);
     }
     let workspace = context.store.workspace()?;
-    let path = directory(&workspace, "layer")?;
-    write(context, placed, &path)?;
-    let layer = publish(context, &workspace, &path, placed.manifest.clone(), origin)?;
+    let path = workspace.path().join("layer");
+    let place = last_place(context, name);
+    let last = if *origin == Origin::Placed { last(&place) } else { None };
+    write(context, placed, &path, last)?;
+    let layer = publish(context, &workspace, &path, placed.manifest.clone(), origin.clone())?;
+    // Who cannot note it copies all files again the next time.
+    let _ = std::fs::write(place, layer.to_string());
     let record = ContentRecord { layer: Some(layer), from: Stack::empty().digest(), marks: Marks::NONE };
     context.records.put_content(&key, &record)?;
-    Ok(Some(layer))
+    Ok(layer)
 }
 
 /// A layer of placed files is named by what is placed, and by what a layer is.
@@ -80,14 +97,25 @@ fn key(placed: &Placed) -> ContentKey {
     ContentKey::from_bytes(e.hash())
 }
 
-/// Fills an empty directory with the placed files.
+/// Where it is noted which layer the declared files of a step last were; a cache, by work tree and name of the step.
+fn last_place(context: &Context, name: &str) -> PathBuf {
+    let mut e = Encoder::new("placed-last");
+    e.bytes(context.sources.work_tree.root().as_os_str().as_encoded_bytes()).text(name);
+    context.store.index_directory().join(format!("placed-{}", ContentKey::from_bytes(e.hash()).hex()))
+}
+
+fn last(place: &Path) -> Option<LayerDigest> {
+    std::fs::read_to_string(place).ok()?.parse().ok()
+}
+
+/// Makes `directory` show the placed files, from the layer `last` as far as that holds them.
 ///
 /// # Errors
 /// If a file changed since it was hashed, or if the disk refuses. If a layer they come from was damaged, it is dropped.
-fn write(context: &Context, placed: &Placed, directory: &Path) -> Result<(), BuildError> {
+fn write(context: &Context, placed: &Placed, directory: &Path, last: Option<LayerDigest>) -> Result<(), BuildError> {
     let layers: Vec<LayerDigest> = layers(placed).into_iter().copied().collect();
     let lease = context.store.ensure(&layers)?;
-    let written = write_view(directory, &placed.manifest, &|entry| match placed.content.get(&entry.path) {
+    let content = |entry: &Entry| match placed.content.get(&entry.path) {
         Some(ContentSource::WorkTree { input, path }) => context.sources.open(*input, path),
         Some(ContentSource::Layer { digest, path }) => {
             let unpacked = lease.directory(digest).ok_or(io::ErrorKind::NotFound)?;
@@ -95,7 +123,13 @@ fn write(context: &Context, placed: &Placed, directory: &Path) -> Result<(), Bui
         }
         Some(ContentSource::Literal(text)) => literal(context, text),
         Some(ContentSource::Nothing) | None => Err(nothing(entry)),
-    });
+    };
+    let revised = last.map(|last| context.store.revise_placed(&last, &placed.manifest, directory, &content));
+    let written = match revised {
+        Some(Ok(true)) => Ok(()),
+        Some(Err(error)) => Err(error),
+        Some(Ok(false)) | None => write_view(directory, &placed.manifest, &content),
+    };
     if matches!(written, Err(ViewError::Read { .. } | ViewError::Changed { .. })) {
         context.verify(&layers)?;
     }

@@ -155,15 +155,14 @@ fn converse(
     key: &ContentKey,
 ) -> Result<(StepResult, Vec<u8>), BuildError> {
     let name = context.name(id);
-    let files = placed::layer(context, &prepared.placed, Origin::Placed)?;
+    let files = placed::layer(context, &prepared.placed, Origin::Placed, &name)?;
     let inputs = Inputs {
         store: &context.store,
         tree: &prepared.tree,
         files: files.map(|layer| (layer, &prepared.placed.manifest)),
         timeout_seconds: step.timeout_seconds,
     };
-    let workspace = context.store.workspace()?;
-    let path = workspace.path().join("log");
+    let path = context.store.scratch_path()?;
     let failed = |error| FsError::new(&path, "write", error);
     let on_line = |line| context.listener.on(Event::Output { node: id, name: name.clone(), line });
     let mut transcript = Transcript::new(std::fs::File::create_new(&path).map_err(failed)?, &on_line);

@@ -150,7 +150,7 @@ impl Store {
         self.replace_file(&self.seal_path(digest), &seal.encode())
     }
 
-    fn seal(&self, digest: &LayerDigest) -> Result<Option<Seal>, FsError> {
+    pub(crate) fn seal(&self, digest: &LayerDigest) -> Result<Option<Seal>, FsError> {
         Ok(read_small(&self.seal_path(digest))?.and_then(|bytes| Seal::decode(&bytes)))
     }
 

@@ -172,6 +172,20 @@ impl Store {
         Ok(())
     }
 
+    /// Says that more than a step's view depends on a layer of placed files, so that it is not reused for the next edit.
+    ///
+    /// # Errors
+    /// If the facts cannot be read or written.
+    pub fn claim(&self, layer: &LayerDigest) -> Result<(), StoreError> {
+        match self.facts(layer)? {
+            Some(facts) if facts.origin == Origin::Placed => {
+                let facts = LayerFacts { origin: Origin::Captured, ..facts };
+                self.put_fact(LAYER, &layer.hex(), &facts.encode())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a manifest under its digest, before the facts that name it.
     pub(crate) fn keep_manifest(
         &self,

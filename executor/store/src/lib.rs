@@ -73,6 +73,7 @@ mod namespaces;
 mod pipeline;
 mod record;
 mod remove;
+mod revise;
 mod seal;
 mod settle;
 mod small_file;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fd::OwnedFd;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fsetxattr, futimens,
-    linkat, makedev, mkdirat, mknodat, openat, symlinkat, utimensat,
+    linkat, makedev, mkdirat, mknodat, openat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use sinter_graph::path::TreePath;
@@ -19,7 +19,7 @@ use sinter_graph::tree::{Entry, Kind, Manifest, ManifestError};
 use sinter_graph::{ErrorClass, FsError};
 
 use crate::materialise::content::{Copier, CopyError};
-use crate::tree_io::{open_root, os_path, whole_seconds};
+use crate::tree_io::{open_file, open_root, os_path, whole_seconds};
 
 mod content;
 
@@ -114,7 +114,8 @@ impl<'a> Maker<'a> {
         Self::reopen(directory, strictness)
     }
 
-    fn reopen(directory: &'a Path, strictness: Strictness) -> Result<Self, ViewError> {
+    /// For a directory that shows something already.
+    pub(crate) fn reopen(directory: &'a Path, strictness: Strictness) -> Result<Self, ViewError> {
         let root = open_root(directory).map_err(|error| FsError::new(directory, "open", error))?;
         Ok(Self::within(root, directory, strictness))
     }
@@ -162,6 +163,21 @@ impl<'a> Maker<'a> {
     fn link(&self, to: &TreePath, entry: &Entry) -> Result<(), ViewError> {
         linkat(&self.root, os_path(to), &self.root, os_path(&entry.path), AtFlags::empty())
             .map_err(|error| self.error(entry, "link", error))
+    }
+
+    /// Takes an entry away; of a directory everything below it must be gone.
+    pub(crate) fn remove(&self, entry: &Entry) -> Result<(), ViewError> {
+        let flags = if entry.kind == Kind::Directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        unlinkat(&self.root, os_path(&entry.path), flags).map_err(|error| self.error(entry, "remove", error))
+    }
+
+    /// Gives a file that is there its metadata; directories get theirs from [`Maker::finish`].
+    pub(crate) fn dress(&self, entry: &Entry) -> Result<(), ViewError> {
+        if entry.kind == Kind::Directory {
+            return Ok(());
+        }
+        let file = open_file(&self.root, &entry.path).map_err(|error| self.error(entry, "open", error))?;
+        self.set_metadata(&file, entry)
     }
 
     /// Gives directories their metadata, children first: making an entry touches the directory it is made in, and a

@@ -66,7 +66,8 @@ struct Inner {
     written: AtomicBool,
     trash: Arc<Trash>,
     leases: Arc<Leases>,
-    scratch: OnceLock<Workspace>,
+    /// The one leased directory of this process; all its drafts and workspaces lie in it.
+    scratch: OnceLock<Arc<Workspace>>,
     manifests: Manifests,
     /// Layers that were held against their seals by this build.
     examined: Mutex<HashSet<LayerDigest>>,
@@ -125,7 +126,7 @@ impl Store {
     /// # Errors
     /// If it cannot be created or locked.
     pub fn workspace(&self) -> Result<Workspace, StoreError> {
-        Workspace::create(&self.root().join("work"), self.trash())
+        Workspace::within(self.scratch()?)
     }
 
     /// Keeps a file of a workspace as the output of a step; the file is moved away, an older output is replaced.
@@ -214,13 +215,21 @@ impl Store {
         }
     }
 
-    /// A fresh name in this process's own workspace.
-    pub(crate) fn scratch_path(&self) -> Result<PathBuf, StoreError> {
+    /// A fresh name in a private directory, for a file that is to be moved into the store. What stays there goes with the
+    /// last clone of this value.
+    ///
+    /// # Errors
+    /// If the directory cannot be made or locked.
+    pub fn scratch_path(&self) -> Result<PathBuf, StoreError> {
+        Ok(self.scratch()?.path().join(unique_name()))
+    }
+
+    fn scratch(&self) -> Result<&Arc<Workspace>, StoreError> {
         if let Some(scratch) = self.inner.scratch.get() {
-            return Ok(scratch.path().join(unique_name()));
+            return Ok(scratch);
         }
-        let made = self.workspace()?;
-        Ok(self.inner.scratch.get_or_init(|| made).path().join(unique_name()))
+        let made = Arc::new(Workspace::create(&self.root().join("work"), self.trash())?);
+        Ok(self.inner.scratch.get_or_init(|| made))
     }
 
     /// Gives a complete file or directory its name and then its record. If `is_there` says that the object is there

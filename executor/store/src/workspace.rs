@@ -21,7 +21,19 @@ use crate::trash::Trash;
 pub struct Workspace {
     path: PathBuf,
     trash: Arc<Trash>,
-    _lease: File,
+    _hold: Hold,
+}
+
+/// What keeps a sweep away.
+#[derive(Debug)]
+enum Hold {
+    Lease {
+        _lock: File,
+    },
+    /// It lies in a directory that is leased.
+    Within {
+        _outer: Arc<Workspace>,
+    },
 }
 
 impl Workspace {
@@ -40,9 +52,16 @@ impl Workspace {
                 result => result.map_err(|error| StoreError::io(&path, "create", error))?,
             }
             if let Some(lease) = lease(&path).map_err(|error| StoreError::io(&path, "lock", error))? {
-                return Ok(Self { path, trash: trash.clone(), _lease: lease });
+                return Ok(Self { path, trash: trash.clone(), _hold: Hold::Lease { _lock: lease } });
             }
         }
+    }
+
+    /// Makes a directory in another one, whose lease is enough for both.
+    pub(crate) fn within(outer: &Arc<Self>) -> Result<Self, StoreError> {
+        let path = outer.path.join(unique_name());
+        std::fs::create_dir(&path).map_err(|error| StoreError::io(&path, "create", error))?;
+        Ok(Self { path, trash: outer.trash.clone(), _hold: Hold::Within { _outer: outer.clone() } })
     }
 }
 
