@@ -31,11 +31,11 @@ pub use shared_text::SharedText;
 
 /// Number of the canonical encoding of step documents and derivations. Raised when an encoding changes; golden keys
 /// guard it.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Number of the meaning of a step: what it can see and what capture does to what it wrote. Raised when the default
 /// environment, `/dev`, the drop list, the capability set or a layer rule changes; golden layers guard it.
-pub const SEMANTICS: u32 = 1;
+pub const SEMANTICS: u32 = 2;
 
 /// The modification time, in seconds since 1970, of everything a step writes: 1980-01-02T00:00:00Z. It is the value of
 /// `SOURCE_DATE_EPOCH` inside steps. One day later than the oldest time a zip archive knows, so that it stays valid in

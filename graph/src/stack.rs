@@ -155,7 +155,7 @@ mod tests {
     fn golden_digests_guard_the_encoding() {
         assert_eq!(
             Stack::of([layer(1), layer(2)]).digest().hex(),
-            "55e0571a4eebcb94baa14de5d9046a4892e13b90b718500f5cac53e587336ab8"
+            "2fe38b4e9a418e903e2492719e80d56db1aeff3e03237a252b2a3fdb50f4f68f"
         );
     }
 }

@@ -130,14 +130,14 @@ fn whole() -> Graph {
 /// [`sinter_graph::FORMAT`] or [`SEMANTICS`].
 #[test]
 fn golden_keys_guard_the_encoding() {
-    assert_eq!((sinter_graph::FORMAT, SEMANTICS), (1, 1), "new numbers need new golden keys");
+    assert_eq!((sinter_graph::FORMAT, SEMANTICS), (2, 2), "new numbers need new golden keys");
     assert_eq!(
         World::new().keys(&whole()),
         [
-            "9c8122e2968deecf246dc5736e0d6235896d550a7e38542bab774219643a09b1",
-            "73ef273aeb237c6d1917a21354fe7866d54a0372801b3920fdfd6836b225a513",
-            "866eb08fd2159478906c3499bcebb589445366d85a40eb908ba1f2f4c2166d9d",
-            "1056aba93c5b75693fa1997fe34890042c1fca4a6de06db9f9ede32523d94103"
+            "a96e9e48cdb45741b603f4739506771a143db2b3fa4831e4a503290f14c1d251",
+            "2607281725989a55c07ac66708571fddc7a034a31b692514451198a151d66393",
+            "80d102f2863d992fd1a81bfddf43b24a539531ff72f36bd213dd65df4a130c08",
+            "9638e1f3937210691ad46de4ce116b2476f56a3526e5bb55ada88a7d5c1d3116"
         ]
     );
 }
