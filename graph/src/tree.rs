@@ -5,6 +5,7 @@
 
 mod codec;
 mod runs;
+mod shown;
 mod stack;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use codec::ManifestError;
-pub use stack::{Iter, LayerIndex, Shown, Tree};
+pub use shown::{LayerIndex, Shown};
+pub use stack::{Iter, Tree};
 
 use crate::digest::ContentHash;
 use crate::path::TreePath;

@@ -6,27 +6,11 @@
 
 pub use super::runs::Iter;
 use super::runs::Runs;
-use super::{Entry, Kind, Manifest};
+use super::{Entry, Kind, LayerIndex, Manifest, Shown};
 use crate::path::TreePath;
 
 /// How many symbolic links one look-up follows (Linux: `MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
-
-/// The place of a layer in its stack; 0 is the bottom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LayerIndex(pub usize);
-
-/// One path of a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
-    /// What is there: never a whiteout, and never a hard link, which shows as the file it is a name of.
-    pub entry: Entry,
-    /// The layer this entry comes from; that layer holds the content of a file under `entry.path`.
-    pub layer: LayerIndex,
-    /// For a hard link: the path, in that layer, of the file it is another name of. The layer of a carrier that was
-    /// itself replaced further up still holds the content.
-    pub link_of: Option<TreePath>,
-}
 
 /// What a stack of layers shows: at most one entry per path, in order of the path bytes. Cheap to copy, and a tree made
 /// by [`Tree::with`] shares with the one it was made from what is the same in both.
