@@ -129,6 +129,34 @@ impl Runs {
         }
     }
 
+    /// Where these entries differ from older ones, with what is here now. Runs that both share are not looked at, so
+    /// this costs what was changed, not what is there.
+    pub(super) fn changes_since<'a>(&'a self, older: &'a Self) -> Vec<(&'a TreePath, Option<&'a Shown>)> {
+        let (mut now, mut before) = (Cursor::of(self), Cursor::of(older));
+        let mut changes = Vec::new();
+        loop {
+            if now.skip_shared(&mut before) {
+                continue;
+            }
+            match (now.peek(), before.peek()) {
+                (None, None) => return changes,
+                (Some(new), Some(old)) if new.entry.path == old.entry.path => {
+                    changes.extend((new != old).then_some((&new.entry.path, Some(new))));
+                    now.advance();
+                    before.advance();
+                }
+                (new, Some(old)) if new.is_none_or(|new| new.entry.path > old.entry.path) => {
+                    changes.push((&old.entry.path, None));
+                    before.advance();
+                }
+                (new, _) => {
+                    changes.extend(new.map(|new| (&new.entry.path, Some(new))));
+                    now.advance();
+                }
+            }
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -148,6 +176,44 @@ impl Runs {
     /// The first run that does not end before `path`; the number of runs if all do.
     fn position(&self, path: &TreePath) -> usize {
         self.0.partition_point(|run| run.ends_before(path))
+    }
+}
+
+/// A place in the sequence that knows where runs begin.
+struct Cursor<'a> {
+    runs: &'a [Arc<Run>],
+    /// In the first of the runs.
+    index: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn of(runs: &'a Runs) -> Self {
+        Self { runs: &runs.0, index: 0 }
+    }
+
+    fn peek(&self) -> Option<&'a Shown> {
+        self.runs.first().map(|run| &run.shown[self.index])
+    }
+
+    fn advance(&mut self) {
+        let Some((run, behind)) = self.runs.split_first() else { return };
+        self.index += 1;
+        if self.index == run.shown.len() {
+            *self = Self { runs: behind, index: 0 };
+        }
+    }
+
+    /// Goes behind a run that begins at both places and is the very same.
+    fn skip_shared(&mut self, other: &mut Self) -> bool {
+        match (self.runs, other.runs) {
+            ([run, behind @ ..], [same, also_behind @ ..])
+                if self.index == 0 && other.index == 0 && Arc::ptr_eq(run, same) =>
+            {
+                (self.runs, other.runs) = (behind, also_behind);
+                true
+            }
+            _ => false,
+        }
     }
 }
 

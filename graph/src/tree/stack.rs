@@ -29,19 +29,31 @@ impl Tree {
     /// What these layers show, the bottom one first. The indices are handed back in [`Shown::layer`].
     #[must_use]
     pub fn stack<'a>(layers: impl IntoIterator<Item = (LayerIndex, &'a Manifest)>) -> Self {
-        layers.into_iter().fold(Self::new(), |below, (layer, manifest)| below.with(layer, manifest))
+        layers.into_iter().fold(Self::new(), |below, (layer, manifest)| below.extended(layer, manifest))
     }
 
     /// What this tree shows with one more layer on top.
     #[must_use]
     pub fn with(&self, layer: LayerIndex, manifest: &Manifest) -> Self {
+        self.clone().extended(layer, manifest)
+    }
+
+    /// [`Tree::with`] for a tree that nobody needs as it was: what it shares with no other is changed in place.
+    #[must_use]
+    pub fn extended(mut self, layer: LayerIndex, manifest: &Manifest) -> Self {
         if self.is_empty() {
             let shown = manifest.entries().iter().filter_map(|entry| show(layer, manifest, entry));
             return Self { shown: Runs::of(shown) };
         }
-        let mut tree = self.clone();
-        manifest.entries().iter().for_each(|entry| tree.put(layer, manifest, entry));
-        tree
+        manifest.entries().iter().for_each(|entry| self.put(layer, manifest, entry));
+        self
+    }
+
+    /// The paths at which this tree shows something else than another one, in order, with what it shows. Costs what the
+    /// two do not share.
+    #[must_use]
+    pub fn changes_since<'a>(&'a self, older: &'a Self) -> Vec<(&'a TreePath, Option<&'a Shown>)> {
+        self.shown.changes_since(&older.shown)
     }
 
     /// What one layer alone shows.

@@ -1,5 +1,7 @@
 //! Tests of manifests and trees, on layers written as lines of text.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -242,6 +244,13 @@ fn naive_stack(layers: &[Manifest]) -> Vec<(TreePath, usize)> {
     paths.into_iter().map(|(path, (index, _))| (path, index)).collect()
 }
 
+/// Every path of two trees at which they differ.
+fn naive_changes<'a>(tree: &'a Tree, other: &Tree) -> Vec<(TreePath, Option<&'a Shown>)> {
+    let paths: BTreeSet<TreePath> = tree.iter().chain(other).map(|shown| shown.entry.path.clone()).collect();
+    let changed = paths.into_iter().filter(|path| tree.get(path) != other.get(path));
+    changed.map(|path| (path.clone(), tree.get(&path))).collect()
+}
+
 proptest! {
     #[test]
     fn stacking_equals_the_naive_model(layers in proptest::collection::vec(layer_lines(), 0..5)) {
@@ -275,6 +284,10 @@ proptest! {
                 prop_assert_eq!(children, expected);
                 let below = naive.iter().filter(|(path, _)| *path != directory && path.starts_with(&directory)).count();
                 prop_assert_eq!(tree.below(&directory).count(), below);
+            }
+            for other in &trees {
+                let changes: Vec<_> = tree.changes_since(other).into_iter().map(|(path, now)| (path.clone(), now)).collect();
+                prop_assert_eq!(changes, naive_changes(tree, other));
             }
             prop_assert!(naive.iter().all(|(path, _)| tree.get(path).is_some_and(|shown| shown.entry.path == *path)));
         }
