@@ -5,74 +5,61 @@ use std::collections::BTreeSet;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, LayerIndex, Manifest, Shown, Tree};
 
-use super::compare::{Wanted, same};
+use super::compare::{Decisions, Wanted, same};
 use super::error::MergeError;
+use super::forest::extended;
 use super::order::{Edge, Occurrence, order};
-use super::{Branch, Manifests, Merged, stack};
+use super::{Branch, Manifests, Merged};
 
 /// Orders the layers; as long as a file is not shown that should be, what hides it goes further down.
 pub(super) fn assemble(
     branches: &[Branch<'_>],
     base: &[Occurrence],
-    wanted: &[Wanted<'_>],
+    decisions: &Decisions<'_>,
     manifests: &Manifests<'_>,
 ) -> Result<Merged, MergeError> {
     let stacks: Vec<&[Occurrence]> = branches.iter().map(|branch| branch.layers.as_slice()).collect();
     let mut edges: BTreeSet<Edge> = BTreeSet::new();
     loop {
         let layers = order(&stacks, base, &edges);
-        let differences = differences(wanted, &stack(&layers, manifests));
-        let hidden: Vec<&Wanted<'_>> =
-            differences.iter().filter_map(Difference::wanted).filter(|wanted| needs_content(wanted)).collect();
+        let differing = differing(decisions, &stacked(branches, &layers, decisions, manifests));
+        let hidden: Vec<&TreePath> = differing.iter().filter(|path| needs_content(&decisions.at(path))).collect();
         let Some(first) = hidden.first() else {
             let layers = layers.iter().map(|layer| layer.digest).collect();
-            return Ok(Merged { layers, fixup: fixup(&differences, wanted) });
+            return Ok(Merged { layers, fixup: fixup(&differing, decisions) });
         };
         let before = edges.len();
-        for wanted in &hidden {
-            edges.extend(lifting(wanted, branches, &layers, manifests));
+        for path in &hidden {
+            edges.extend(lifting(path, &decisions.at(path), branches, &layers, manifests));
         }
         if edges.len() == before {
-            let operand = branches[first.branch].name.to_owned();
-            return Err(MergeError::NeedsContent { path: first.path.clone(), operand });
+            let operand = branches[decisions.at(first).branch].name.to_owned();
+            return Err(MergeError::NeedsContent { path: (*first).clone(), operand });
         }
     }
 }
 
-/// A path at which a stack does not show what is wanted.
-enum Difference<'a> {
-    /// Something else is wanted.
-    Wrong(Wanted<'a>),
-    /// Nothing is wanted.
-    Surplus(TreePath),
-}
-
-impl<'a> Difference<'a> {
-    fn wanted(&self) -> Option<&Wanted<'a>> {
-        match self {
-            Self::Wrong(wanted) => Some(wanted),
-            Self::Surplus(_) => None,
-        }
+/// What the ordered layers show. They mostly begin with those of the base, so that its tree can be shared.
+fn stacked(
+    branches: &[Branch<'_>],
+    layers: &[Occurrence],
+    decisions: &Decisions<'_>,
+    manifests: &Manifests<'_>,
+) -> Tree {
+    let bottom = branches.first().map_or(&[][..], |first| &first.layers[..decisions.base_depth]);
+    match layers.strip_prefix(bottom) {
+        Some(above) => extended(decisions.base.clone(), above, bottom.len(), manifests),
+        None => extended(Tree::new(), layers, 0, manifests),
     }
 }
 
 /// Where a stack shows something else than is wanted, in order of the paths. Times do not count.
-fn differences<'a>(wanted: &[Wanted<'a>], stacked: &Tree) -> Vec<Difference<'a>> {
-    let mut found = Vec::new();
-    let mut rest = stacked.iter().peekable();
-    for wanted in wanted {
-        // The stack can show what no operand does: something below a directory that is wanted, or below nothing.
-        while let Some(shown) = rest.next_if(|shown| shown.entry.path < *wanted.path) {
-            found.push(Difference::Surplus(shown.entry.path.clone()));
-        }
-        match (wanted.shown, rest.next_if(|shown| shown.entry.path == *wanted.path)) {
-            (None, Some(shown)) => found.push(Difference::Surplus(shown.entry.path.clone())),
-            (shown, here) if !same(shown, here) => found.push(Difference::Wrong(*wanted)),
-            _ => {}
-        }
-    }
-    found.extend(rest.map(|shown| Difference::Surplus(shown.entry.path.clone())));
-    found
+fn differing(decisions: &Decisions<'_>, stacked: &Tree) -> Vec<TreePath> {
+    // The stack can show what no operand does: something below a directory that is wanted, or below nothing.
+    let changed = stacked.changes_since(decisions.base).into_iter().map(|(path, _)| path);
+    let paths: BTreeSet<&TreePath> = decisions.paths.keys().chain(changed).collect();
+    let differ = |path: &&TreePath| !same(decisions.at(path).shown, stacked.get(path));
+    paths.into_iter().filter(differ).cloned().collect()
 }
 
 fn needs_content(wanted: &Wanted<'_>) -> bool {
@@ -81,6 +68,7 @@ fn needs_content(wanted: &Wanted<'_>) -> bool {
 
 /// What has to go below which layer so that it shows what is wanted.
 fn lifting(
+    path: &TreePath,
     wanted: &Wanted<'_>,
     branches: &[Branch<'_>],
     layers: &[Occurrence],
@@ -89,7 +77,7 @@ fn lifting(
     let Some(LayerIndex(index)) = wanted.shown.map(|shown| shown.layer) else { return Vec::new() };
     let provider = branches[wanted.branch].layers[index];
     let above = layers.iter().skip_while(|layer| **layer != provider).skip(1);
-    above.filter(|layer| hides(&manifests(&layer.digest), wanted.path)).map(|layer| (*layer, provider)).collect()
+    above.filter(|layer| hides(&manifests(&layer.digest), path)).map(|layer| (*layer, provider)).collect()
 }
 
 fn hides(manifest: &Manifest, path: &TreePath) -> bool {
@@ -98,20 +86,14 @@ fn hides(manifest: &Manifest, path: &TreePath) -> bool {
 }
 
 /// The layer that makes the differences good; none of them needs file content.
-fn fixup(differences: &[Difference<'_>], wanted: &[Wanted<'_>]) -> Option<Manifest> {
-    if differences.is_empty() {
+fn fixup(differing: &[TreePath], decisions: &Decisions<'_>) -> Option<Manifest> {
+    if differing.is_empty() {
         return None;
     }
-    let find = |path: &TreePath| wanted.binary_search_by(|decision| decision.path.cmp(path)).ok().map(|at| wanted[at]);
     let mut entries: Vec<Entry> = Vec::new();
-    for difference in differences {
-        let entry = match difference {
-            Difference::Wrong(Wanted { shown: Some(shown), .. }) => shown.entry.clone(),
-            Difference::Wrong(wanted) => whiteout(wanted.path),
-            Difference::Surplus(path) => whiteout(path),
-        };
-        let shown_at = |path: &TreePath| find(path).and_then(|wanted| wanted.shown);
-        let parents: Vec<Option<&Shown>> = entry.path.ancestors().map(|path| shown_at(&path)).collect();
+    for path in differing {
+        let entry = decisions.at(path).shown.map_or_else(|| whiteout(path), |shown| shown.entry.clone());
+        let parents: Vec<Option<&Shown>> = path.ancestors().map(|path| decisions.at(&path).shown).collect();
         // Where the parent goes or becomes something else, what is below goes with it.
         if parents.iter().all(|parent| parent.is_some_and(|shown| shown.entry.kind == Kind::Directory)) {
             entries.extend(parents.into_iter().flatten().map(|shown| shown.entry.clone()));

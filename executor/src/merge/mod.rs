@@ -20,9 +20,12 @@
 //! takes its place; empty operands do not count. Must not know: what files mean. So package databases that two trees
 //! changed are conflicts.
 
+mod common;
 mod compare;
 mod error;
 mod fixup;
+mod forest;
+mod links;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -30,11 +33,12 @@ mod tests;
 use std::sync::Arc;
 
 use sinter_graph::digest::LayerDigest;
-use sinter_graph::tree::{LayerIndex, Manifest, Tree};
+use sinter_graph::tree::Manifest;
 
-use compare::compare;
+use compare::Comparison;
 pub use error::{Conflict, MergeError, Side};
 use fixup::assemble;
+use forest::Forest;
 use order::{Occurrence, common, is_subsequence, occurrences};
 
 /// A tree to be merged.
@@ -58,11 +62,10 @@ pub struct Merged {
 /// Gives the entries of a layer.
 pub type Manifests<'a> = dyn Fn(&LayerDigest) -> Arc<Manifest> + 'a;
 
-/// An operand with what it shows.
+/// An operand. They are sorted by layers.
 struct Branch<'a> {
     name: &'a str,
     layers: Vec<Occurrence>,
-    tree: Tree,
 }
 
 /// Merges trees.
@@ -81,13 +84,11 @@ pub fn merge(operands: &[Operand], manifests: &Manifests<'_>) -> Result<Merged, 
             operands: operands.iter().map(|operand| operand.name.clone()).collect(),
         });
     }
-    let branches: Vec<Branch<'_>> = operands
-        .iter()
-        .zip(layers)
-        .map(|(operand, layers)| Branch { name: &operand.name, tree: stack(&layers, manifests), layers })
-        .collect();
-    let wanted = compare(&branches, manifests)?;
-    assemble(&branches, &base, &wanted, manifests)
+    let branches: Vec<Branch<'_>> =
+        operands.iter().zip(layers).map(|(operand, layers)| Branch { name: &operand.name, layers }).collect();
+    let forest = Forest::of(&branches, manifests);
+    let decisions = Comparison::new(&branches, &forest, manifests).decide_all()?;
+    assemble(&branches, &base, &decisions, manifests)
 }
 
 /// Sorted by layers, each list of layers once, none of them empty: from here on the order of operands is forgotten.
@@ -102,9 +103,4 @@ fn canonical(operands: &[Operand]) -> Vec<&Operand> {
 fn containing_all<'a>(operands: &[&'a Operand]) -> Option<&'a Operand> {
     let longest = operands.iter().max_by_key(|operand| operand.layers.len())?;
     operands.iter().all(|operand| is_subsequence(&operand.layers, &longest.layers)).then_some(*longest)
-}
-
-fn stack(layers: &[Occurrence], manifests: &Manifests<'_>) -> Tree {
-    let manifests: Vec<Arc<Manifest>> = layers.iter().map(|layer| manifests(&layer.digest)).collect();
-    Tree::stack(manifests.iter().enumerate().map(|(index, manifest)| (LayerIndex(index), &**manifest)))
 }

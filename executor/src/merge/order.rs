@@ -45,20 +45,26 @@ pub(super) fn order(stacks: &[&[Occurrence]], base: &[Occurrence], edges: &BTree
     let base: BTreeSet<&Occurrence> = base.iter().collect();
     let pairs = stacks.iter().flat_map(|stack| stack.windows(2).map(|pair| (pair[0], pair[1])));
     let edges: BTreeSet<Edge> = pairs.chain(edges.iter().copied()).collect();
-    let mut remaining: BTreeSet<(bool, Occurrence)> =
-        stacks.iter().flat_map(|stack| stack.iter()).map(|&layer| (!base.contains(&layer), layer)).collect();
+    let ranked = |layer: Occurrence| (!base.contains(&layer), layer);
+    let mut remaining: BTreeSet<(bool, Occurrence)> = stacks.iter().copied().flatten().copied().map(ranked).collect();
     let mut waiting: BTreeMap<Occurrence, usize> = BTreeMap::new();
-    edges.iter().for_each(|(_, above)| *waiting.entry(*above).or_default() += 1);
+    let mut above: BTreeMap<Occurrence, Vec<Occurrence>> = BTreeMap::new();
+    for (below, top) in edges {
+        *waiting.entry(top).or_default() += 1;
+        above.entry(below).or_default().push(top);
+    }
+    let mut ready: BTreeSet<(bool, Occurrence)> =
+        remaining.iter().filter(|(_, layer)| !waiting.contains_key(layer)).copied().collect();
     let mut ordered = Vec::with_capacity(remaining.len());
-    while let Some(&next) = remaining
-        .iter()
-        .find(|(_, layer)| waiting.get(layer).is_none_or(|&count| count == 0))
-        .or_else(|| remaining.first())
-    {
+    while let Some(next) = ready.pop_first().or_else(|| remaining.first().copied()) {
         remaining.remove(&next);
         ordered.push(next.1);
-        for (_, above) in edges.iter().filter(|(below, _)| *below == next.1) {
-            waiting.entry(*above).and_modify(|count| *count -= 1);
+        for layer in above.get(&next.1).into_iter().flatten() {
+            let count = waiting.entry(*layer).or_default();
+            *count = count.saturating_sub(1);
+            if *count == 0 && remaining.contains(&ranked(*layer)) {
+                ready.insert(ranked(*layer));
+            }
         }
     }
     ordered

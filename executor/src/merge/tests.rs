@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use sinter_graph::digest::{BlobDigest, ContentHash};
 use sinter_graph::path::TreePath;
-use sinter_graph::tree::{Entry, Kind, Shown};
+use sinter_graph::tree::{Entry, Kind, LayerIndex, Shown, Tree};
 
 use super::*;
 
@@ -212,6 +212,35 @@ fn deletes_in_a_diamond_stay_deletes() {
     assert_eq!(listing(&layers.shown(&result.layers)), "d n t/ u y");
 }
 
+/// How often something is looked at when `steps` trees are merged that each add a file, change one in the same way as
+/// all others, and stand on a tree of `files` files, but for the first, which stands on a part of it.
+fn looked_at(steps: usize, files: usize) -> usize {
+    let mut layers = Layers::default();
+    let shared = layers.add(Manifest::new([entry("etc/os=1"), entry("var/log/x=1")]));
+    let large = layers.add(Manifest::new((0..files).map(|file| entry(&format!("usr/d{}/f{file}=1", file / 40)))));
+    let mut operands: Vec<Operand> = Vec::new();
+    for step in 0..steps {
+        let own = layers.add(Manifest::new([entry(&format!("out/o{step}=1")), entry("var/log/x=2")]));
+        let stack = if step == 0 { vec![shared, own] } else { vec![shared, large, own] };
+        operands.push(Operand { layers: stack, name: step.to_string() });
+    }
+    operands.sort_by(|left, right| left.layers.cmp(&right.layers));
+    let branches: Vec<Branch<'_>> =
+        operands.iter().map(|operand| Branch { name: &operand.name, layers: occurrences(&operand.layers) }).collect();
+    let manifests = |digest: &LayerDigest| Arc::clone(&layers.0[digest]);
+    let forest = Forest::of(&branches, &manifests);
+    let comparison = Comparison::new(&branches, &forest, &manifests);
+    comparison.paths().iter().map(|path| comparison.voices(path).len()).sum()
+}
+
+#[test]
+fn work_grows_with_what_was_changed() {
+    let (once, more_steps, more_files) = (looked_at(50, 200), looked_at(100, 200), looked_at(50, 1000));
+    assert!(more_steps - once <= 50 * 8, "{once} looks at 50 steps, {more_steps} at 100");
+    // The large layer is not in every operand, so its paths are looked at: by those who have it as one, not by each.
+    assert!(more_files - once <= 3 * (800 + 20), "{once} looks at 200 files, {more_files} at 1000");
+}
+
 /// What a step does: paths that become something, or nothing.
 type Change = (&'static str, u8);
 
@@ -306,6 +335,31 @@ fn naive_merge(layers: &Layers, one: &[LayerDigest], other: &[LayerDigest]) -> O
     is_placed.then_some(merged)
 }
 
+/// The obvious way for any number of trees: what some other tree has seen and shows no longer is replaced; what is left
+/// must be equal. `None`: a conflict.
+fn naive_merge_all(layers: &Layers, operands: &[&Operand]) -> Option<BTreeMap<TreePath, Entry>> {
+    let shared = |one: &Operand, other: &Operand| -> Vec<LayerDigest> {
+        one.layers.iter().filter(|layer| other.layers.contains(layer)).copied().collect()
+    };
+    let trees: Vec<_> = operands.iter().map(|operand| layers.shown(&operand.layers)).collect();
+    let base = |one: &&Operand| operands.iter().map(|other| layers.shown(&shared(one, other))).collect::<Vec<_>>();
+    let bases: Vec<Vec<_>> = operands.iter().map(base).collect();
+    let mut merged = BTreeMap::new();
+    for path in trees.iter().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>() {
+        let versions: Vec<Option<&Entry>> = trees.iter().map(|tree| tree.get(path)).collect();
+        let is_replaced = |one: usize| {
+            let by = |other: usize| versions[other] != versions[one] && bases[one][other].get(path) == versions[one];
+            (0..versions.len()).any(by)
+        };
+        let standing: Vec<_> = (0..versions.len()).filter(|&one| !is_replaced(one)).map(|one| versions[one]).collect();
+        let decided = standing.first().filter(|first| standing.iter().all(|other| other == *first))?;
+        decided.map(|entry| merged.insert(path.clone(), entry.clone()));
+    }
+    let is_directory = |path: &TreePath| merged.get(path).is_some_and(|entry: &Entry| entry.kind == Kind::Directory);
+    let is_placed = merged.keys().all(|path| path.ancestors().all(|parent| is_directory(&parent)));
+    is_placed.then_some(merged)
+}
+
 /// Whether a layer stands twice in a stack, which the naive model cannot tell apart.
 fn repeats(layers: &[LayerDigest]) -> bool {
     layers.iter().collect::<BTreeSet<_>>().len() != layers.len()
@@ -327,6 +381,20 @@ proptest! {
                     (expected, merged) => prop_assert!(false, "{expected:?} {merged:?}"),
                 }
             }
+        }
+    }
+
+    #[test]
+    fn merging_many_equals_the_naive_model(plan in plan(), picks in proptest::collection::vec(0..7_usize, 2..7)) {
+        let mut layers = Layers::default();
+        let trees = grow(&mut layers, &plan);
+        let picks: Vec<&Operand> = picks.iter().map(|pick| &trees[pick % trees.len()]).collect();
+        let chosen: Vec<&Operand> = picks.into_iter().filter(|tree| !repeats(&tree.layers)).collect();
+        let operands: Vec<Operand> = chosen.iter().map(|tree| (*tree).clone()).collect();
+        match (naive_merge_all(&layers, &chosen), layers.merged(&operands)) {
+            (Some(expected), Ok(merged)) => prop_assert_eq!(layers.shown(&merged.layers), expected),
+            (None, Err(MergeError::Conflicts { .. })) | (Some(_), Err(MergeError::NeedsContent { .. })) => {}
+            (expected, merged) => prop_assert!(false, "{expected:?} {merged:?}"),
         }
     }
 
