@@ -203,8 +203,8 @@ pub fn resolve(
 }
 
 fn pinned(lock: &Lock, question: &DebianQuestion, architecture: &str) -> Option<Packages> {
-    let release = lock.debian_release(&question.suite)?;
-    let closure = lock.debian_pin(question)?.packages.get(architecture)?.clone();
+    let release = lock.debian.release(&question.suite)?;
+    let closure = lock.debian.closure(question)?.packages.get(architecture)?.clone();
     let essential = release.essential.get(architecture)?.clone();
     Some(Packages { suite: question.suite.clone(), closure, essential })
 }
@@ -219,7 +219,7 @@ fn ask(
     if let Some(packages) = pinned(lock, question, architecture) {
         return Ok(packages);
     }
-    let known = lock.debian_release(&question.suite);
+    let known = lock.debian.release(&question.suite);
     let (release, pin) = debian
         .resolve(&question.suite, &question.packages, architecture, known)
         .map_err(|source| BuildError::Debian { input: Some(declared.name.clone()), source: Box::new(source) })?;
@@ -235,14 +235,14 @@ fn add(
     mut release: DebianRelease,
     pin: DebianPin,
 ) -> Result<(), InvalidPin> {
-    if let Some(known) = lock.debian_release(&question.suite) {
+    if let Some(known) = lock.debian.release(&question.suite) {
         let others = known.essential.iter().map(|(architecture, packages)| (architecture.clone(), packages.clone()));
         release.essential = others.chain(release.essential).collect();
     }
-    let mut closure = lock.debian_pin(question).unwrap_or_default();
+    let mut closure = lock.debian.closure(question).unwrap_or_default();
     closure.packages.extend(pin.packages);
-    lock.insert_release(&question.suite, release)?;
-    lock.insert_closure(question.clone(), closure)
+    lock.debian.insert_release(&question.suite, release)?;
+    lock.debian.insert_closure(question.clone(), closure)
 }
 
 #[cfg(test)]

@@ -39,11 +39,11 @@ pub(crate) fn update(arguments: &arguments::Update) -> Result<(), Failure> {
     let mut graph = project.evaluation.graph.clone();
     for suite in suites(&project)? {
         // Closures of one suite must fit together, also those that other files of the work tree ask for.
-        for question in old.lock.debian_questions().filter(|question| question.suite == suite) {
+        for question in old.lock.debian.questions().filter(|question| question.suite == suite) {
             let input = Input::Debian { suite: suite.clone(), packages: question.packages.clone() };
             graph.intern_input(&question.to_string(), input);
         }
-        kept.forget_suite(&suite);
+        kept.debian.forget_suite(&suite);
     }
     let fresh = LockFile { path: old.path.clone(), lock: kept };
     let new = resolved(&project, &graph, &fresh, &arguments.environment)?;

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut lock = Lock::parse(&std::fs::read_to_string(&lock_file).unwrap_or_default())?;
 
     let start = Instant::now();
-    let pinned = lock.debian_release(suite).cloned();
+    let pinned = lock.debian.release(suite).cloned();
     let (release, pin) = debian.resolve(suite, packages, &architecture, pinned.as_ref())?;
     eprintln!("resolve: {:?}", start.elapsed());
     let mut wanted: Vec<PinnedPackage> = pin.packages[&architecture].clone();
@@ -42,8 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         wanted.sort();
         wanted.dedup();
     }
-    lock.insert_release(suite, release)?;
-    lock.insert_closure(DebianQuestion::new(suite, packages), pin)?;
+    lock.debian.insert_release(suite, release)?;
+    lock.debian.insert_closure(DebianQuestion::new(suite, packages), pin)?;
     std::fs::write(&lock_file, lock.render())?;
 
     let start = Instant::now();

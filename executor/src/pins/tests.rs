@@ -28,8 +28,8 @@ fn complete() -> String {
     let release = DebianRelease { archives: vec![], essential: of("base-files") };
     let pin = DebianPin { packages: of("hello") };
     let mut lock = Lock::default();
-    lock.insert_release("bookworm", release).expect("a release");
-    lock.insert_closure(DebianQuestion::new("bookworm", &["hello".to_owned()]), pin).expect("a closure");
+    lock.debian.insert_release("bookworm", release).expect("a release");
+    lock.debian.insert_closure(DebianQuestion::new("bookworm", &["hello".to_owned()]), pin).expect("a closure");
     lock.render()
 }
 
@@ -139,7 +139,7 @@ fn locks_differ_in_what_no_diff_shows() {
     let place = Place::with(Some("version = 1\n"));
     let old = LockFile::read(&place.lock()).expect("an empty lock");
     let mut new = old.lock.clone();
-    new.insert_release("bookworm", DebianRelease::default()).expect("a release");
+    new.debian.insert_release("bookworm", DebianRelease::default()).expect("a release");
     assert!(old.lock.diff(&new).is_empty() && old.lock != new);
 }
 
@@ -197,14 +197,14 @@ fn builds_that_add_pins_wait_for_each_other() {
                 let (file, alone) = LockFile::read_alone(&path).expect("a lock");
                 assert!(alone.is_some(), "this file system has no locks");
                 let mut more = file.lock.clone();
-                let (release, pin) = (lock.debian_release("bookworm").cloned(), lock.debian_pin(hello));
-                more.insert_release("bookworm", release.expect("a release")).expect("a release");
+                let (release, pin) = (lock.debian.release("bookworm").cloned(), lock.debian.closure(hello));
+                more.debian.insert_release("bookworm", release.expect("a release")).expect("a release");
                 let question = DebianQuestion::new("bookworm", &[name.to_owned()]);
-                more.insert_closure(question, pin.expect("a closure")).expect("a closure");
+                more.debian.insert_closure(question, pin.expect("a closure")).expect("a closure");
                 file.write(&more).expect("a written lock");
             });
         }
     });
-    assert_eq!(LockFile::read(&place.lock()).expect("a lock").lock.debian_questions().len(), 4);
+    assert_eq!(LockFile::read(&place.lock()).expect("a lock").lock.debian.questions().len(), 4);
     assert_eq!(place.names(), ["sinter.lock"]);
 }

@@ -1,8 +1,7 @@
 //! A lock in which git left both sides of a conflict.
 //!
 //! Pins are independent tables keyed by what was asked, so most conflicts are none: what only one side has, or both have
-//! alike, stays. What the sides pin differently is dropped and asked again; closures of a suite must fit together, so with a
-//! suite's release go all its closures.
+//! alike, stays. What the sides pin differently is dropped and asked again; a kind says itself what goes with it.
 
 use super::{Lock, LockError};
 
@@ -13,25 +12,7 @@ use super::{Lock, LockError};
 pub(super) fn without_conflicts(text: &str) -> Result<Lock, LockError> {
     let ours = Lock::parse(&side(text, Side::Ours))?;
     let theirs = Lock::parse(&side(text, Side::Theirs))?;
-    let mut lock = ours.clone();
-    for (suite, release) in &theirs.debian_releases {
-        lock.debian_releases.entry(suite.clone()).or_insert_with(|| release.clone());
-    }
-    for (question, pin) in &theirs.debian {
-        lock.debian.entry(question.clone()).or_insert_with(|| pin.clone());
-    }
-    let contradicted: Vec<String> = ours
-        .debian_releases
-        .iter()
-        .filter(|(suite, release)| theirs.debian_releases.get(*suite).is_some_and(|other| other != *release))
-        .map(|(suite, _)| suite.clone())
-        .collect();
-    lock.debian_releases.retain(|suite, _| !contradicted.contains(suite));
-    lock.debian.retain(|question, _| !contradicted.contains(&question.suite));
-    lock.debian.retain(|question, pin| {
-        [&ours, &theirs].iter().all(|side| side.debian.get(question).is_none_or(|other| other == pin))
-    });
-    Ok(lock)
+    Ok(ours.joined(&theirs))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,11 +59,11 @@ mod tests {
     fn lock(questions: &[(&str, &str)]) -> Lock {
         let mut lock = Lock::default();
         let essential = [("amd64".to_owned(), vec![])].into();
-        lock.debian_releases.insert("bookworm".to_owned(), DebianRelease { archives: vec![], essential });
+        lock.debian.insert_release("bookworm", DebianRelease { archives: vec![], essential }).expect("a release");
         for (name, version) in questions {
             let question = DebianQuestion::new("bookworm", &[(*name).to_owned()]);
             let packages = [("amd64".to_owned(), vec![package(version)])].into();
-            lock.debian.insert(question, DebianPin { packages });
+            lock.debian.insert_closure(question, DebianPin { packages }).expect("a closure");
         }
         lock
     }
@@ -102,5 +83,12 @@ mod tests {
     fn what_the_sides_pin_differently_is_dropped() {
         let (ours, theirs) = (lock(&[("aa", "1"), ("bb", "1")]), lock(&[("aa", "2"), ("bb", "1")]));
         assert_eq!(without_conflicts(&conflict(&ours, &theirs)), Ok(lock(&[("bb", "1")])));
+    }
+
+    #[test]
+    fn with_what_answers_depend_on_go_the_answers() {
+        let (ours, mut theirs) = (lock(&[("aa", "1")]), lock(&[("aa", "1"), ("bb", "1")]));
+        theirs.debian.insert_release("bookworm", DebianRelease::default()).expect("another release");
+        assert_eq!(without_conflicts(&conflict(&ours, &theirs)), Ok(Lock::default()));
     }
 }

@@ -2,14 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Lock, PinnedPackage};
+use super::Lock;
+use super::pins::Item;
 use crate::digest::BlobDigest;
-
-/// What is compared under one key: a version to show, and a digest that tells equal versions apart.
-struct Item {
-    shown: String,
-    digest: BlobDigest,
-}
 
 /// The table, then what it pins.
 type Key = (String, String);
@@ -41,32 +36,7 @@ fn short(digest: &BlobDigest) -> String {
 }
 
 fn items(lock: &Lock) -> BTreeMap<Key, Item> {
-    let mut items = BTreeMap::new();
-    for (suite, release) in &lock.debian_releases {
-        let table = format!("debian {suite}");
-        for archive in &release.archives {
-            let shown = archive.version.iter().chain([&archive.date]).cloned().collect::<Vec<_>>().join(" of ");
-            let what = format!("release {}", archive.suite);
-            items.insert((table.clone(), what), Item { shown, digest: archive.sha256 });
-            for (architecture, &digest) in &archive.indexes {
-                let what = format!("index {} ({architecture})", archive.suite);
-                items.insert((table.clone(), what), Item { shown: archive.date.clone(), digest });
-            }
-        }
-        add_packages(&mut items, &table, &release.essential);
-    }
-    for (question, pin) in &lock.debian {
-        add_packages(&mut items, &format!("debian {question}"), &pin.packages);
-    }
-    items
-}
-
-fn add_packages(items: &mut BTreeMap<Key, Item>, table: &str, lists: &BTreeMap<String, Vec<PinnedPackage>>) {
-    for (architecture, packages) in lists {
-        for package in packages {
-            let what = format!("{} ({architecture})", package.name);
-            let item = Item { shown: package.version.clone(), digest: package.sha256 };
-            items.insert((table.to_owned(), what), item);
-        }
-    }
+    let kinds = lock.items().into_iter();
+    let items = kinds.flat_map(|(kind, items)| items.into_iter().map(move |item| (kind, item)));
+    items.map(|(kind, item)| ((format!("{kind} {}", item.table), item.what.clone()), item)).collect()
 }

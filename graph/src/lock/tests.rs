@@ -4,8 +4,11 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::arbitrary::rounds;
+use crate::digest::BlobDigest;
 
 fn suite() -> impl Strategy<Value = String> {
     select(&["a", "bookworm", "Z._-9", "a.b", "x\"", ""][..]).prop_map(str::to_owned)
@@ -80,10 +83,10 @@ fn example() -> Lock {
     };
     let tini = PinnedPackage { archive: "debian-security".to_owned(), ..package("tini", "0.19.0-1") };
     let pin = DebianPin { packages: BTreeMap::from([("amd64".to_owned(), vec![package("libc6", "2.36-9"), tini])]) };
-    Lock {
-        debian_releases: BTreeMap::from([("bookworm".to_owned(), release)]),
-        debian: BTreeMap::from([(DebianQuestion::new("bookworm", &["tini".to_owned()]), pin)]),
-    }
+    let mut lock = Lock::default();
+    lock.debian.insert_release("bookworm", release).expect("a release");
+    lock.debian.insert_closure(DebianQuestion::new("bookworm", &["tini".to_owned()]), pin).expect("a closure");
+    lock
 }
 
 #[test]
@@ -98,10 +101,12 @@ fn rendered_lock_reads_back_equal() {
 #[test]
 fn odd_but_legal_locks_read_back_equal() {
     let mut lock = Lock::default();
-    lock.insert_release("bookworm", DebianRelease::default()).expect("an empty release");
+    lock.debian.insert_release("bookworm", DebianRelease::default()).expect("an empty release");
     let none = BTreeMap::from([("amd64".to_owned(), vec![])]);
-    lock.insert_release("a", DebianRelease { archives: vec![], essential: none }).expect("an empty set");
-    lock.insert_closure(DebianQuestion::new("bookworm", &["gcc".to_owned()]), DebianPin::default()).expect("a closure");
+    lock.debian.insert_release("a", DebianRelease { archives: vec![], essential: none }).expect("an empty set");
+    lock.debian
+        .insert_closure(DebianQuestion::new("bookworm", &["gcc".to_owned()]), DebianPin::default())
+        .expect("a closure");
     assert_eq!(Lock::parse(&lock.render()), Ok(lock));
 }
 
@@ -117,15 +122,15 @@ fn what_cannot_be_read_back_enters_no_lock() {
     ] {
         let packages = BTreeMap::from([("amd64".to_owned(), vec![package])]);
         let question = DebianQuestion::new("bookworm", &["tini".to_owned()]);
-        let refused = lock.insert_closure(question, DebianPin { packages }).expect_err(reason);
+        let refused = lock.debian.insert_closure(question, DebianPin { packages }).expect_err(reason);
         assert!(refused.to_string().contains(reason), "{refused}");
     }
     let tini = PinnedPackage { architecture: "all".to_owned(), ..package("tini", "1") };
     let twice = BTreeMap::from([("amd64".to_owned(), vec![tini, package("tini", "2")])]);
-    assert!(lock.insert_release("bookworm", DebianRelease { archives: vec![], essential: twice }).is_err());
-    assert!(lock.insert_release("book worm", DebianRelease::default()).is_err());
+    assert!(lock.debian.insert_release("bookworm", DebianRelease { archives: vec![], essential: twice }).is_err());
+    assert!(lock.debian.insert_release("book worm", DebianRelease::default()).is_err());
     let unsorted = DebianQuestion { suite: "a".to_owned(), packages: vec!["cc".to_owned(), "bb".to_owned()] };
-    assert!(lock.insert_closure(unsorted, DebianPin::default()).is_err());
+    assert!(lock.debian.insert_closure(unsorted, DebianPin::default()).is_err());
     assert_eq!(lock, Lock::default());
 }
 
@@ -140,10 +145,10 @@ proptest! {
     ) {
         let mut lock = Lock::default();
         for (suite, release) in releases {
-            let _ = lock.insert_release(&suite, release);
+            let _ = lock.debian.insert_release(&suite, release);
         }
         for (suite, names, packages) in closures {
-            let _ = lock.insert_closure(DebianQuestion::new(&suite, &names), DebianPin { packages });
+            let _ = lock.debian.insert_closure(DebianQuestion::new(&suite, &names), DebianPin { packages });
         }
         let text = lock.render();
         prop_assert_eq!(Lock::parse(&text), Ok(lock.clone()), "{}", text);
@@ -247,10 +252,12 @@ fn diff_names_old_and_new() {
     let old = example();
     let mut new = example();
     let question = DebianQuestion::new("bookworm", &["tini".to_owned()]);
-    let pin = new.debian.get_mut(&question).and_then(|pin| pin.packages.get_mut("amd64")).expect("the pin");
-    pin[0] = package("libc6", "2.36-10");
-    pin[1].sha256 = BlobDigest::of(b"other");
-    pin.push(package("zlib1g", "1.2"));
+    let mut pin = new.debian.closure(&question).expect("the pin");
+    let list = pin.packages.get_mut("amd64").expect("a list");
+    list[0] = package("libc6", "2.36-10");
+    list[1].sha256 = BlobDigest::of(b"other");
+    list.push(package("zlib1g", "1.2"));
+    new.debian.insert_closure(question, pin).expect("a closure");
     assert_eq!(
         old.diff(&new),
         [
@@ -271,9 +278,12 @@ fn diff_names_old_and_new() {
 fn question_of_nothing_is_pinned_with_the_release() {
     let lock = example();
     let nothing = DebianQuestion::new("bookworm", &[]);
-    assert_eq!(lock.debian_pin(&nothing).map(|pin| pin.packages), Some(BTreeMap::from([("amd64".to_owned(), vec![])])));
-    assert_eq!(lock.debian_pin(&DebianQuestion::new("sid", &[])), None);
-    assert!(lock.debian_pin(&DebianQuestion::new("bookworm", &["tini".to_owned()])).is_some());
+    assert_eq!(
+        lock.debian.closure(&nothing).map(|pin| pin.packages),
+        Some(BTreeMap::from([("amd64".to_owned(), vec![])]))
+    );
+    assert_eq!(lock.debian.closure(&DebianQuestion::new("sid", &[])), None);
+    assert!(lock.debian.closure(&DebianQuestion::new("bookworm", &["tini".to_owned()])).is_some());
 }
 
 #[test]

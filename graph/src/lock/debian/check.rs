@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    DebianPin, DebianQuestion, DebianRelease, InvalidPin, Lock, PinnedArchive, PinnedPackage, is_architecture,
-    is_package_name, is_pool_path, is_suite_name, is_version,
-};
+use super::names::{is_architecture, is_package_name, is_pool_path, is_suite_name, is_version};
+use super::{DebianPin, DebianPins, DebianQuestion, DebianRelease, PinnedArchive, PinnedPackage};
+use crate::lock::InvalidPin;
+use crate::lock::pins::require;
 
 /// TOML has no larger number.
 const LARGEST_SIZE: u64 = i64::MAX.unsigned_abs();
 
 type ByArchitecture = BTreeMap<String, Vec<PinnedPackage>>;
 
-impl Lock {
+impl DebianPins {
     /// Pins the release of a suite, in place of the one that is pinned.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ impl Lock {
             return Err(InvalidPin(format!("the archive {} is listed twice", twice[0].suite)));
         }
         check_lists(essential)?;
-        self.debian_releases.insert(suite.to_owned(), release);
+        self.releases.insert(suite.to_owned(), release);
         Ok(())
     }
 
@@ -35,14 +35,14 @@ impl Lock {
     /// the release.
     ///
     /// # Errors
-    /// As [`Lock::insert_release`].
+    /// As [`DebianPins::insert_release`].
     pub fn insert_closure(&mut self, question: DebianQuestion, mut closure: DebianPin) -> Result<(), InvalidPin> {
         if question.to_string().parse().ok().as_ref() != Some(&question) {
             return Err(InvalidPin(format!("`{question}` is no question about a suite")));
         }
         check_lists(&mut closure.packages)?;
         if !question.packages.is_empty() {
-            self.debian.insert(question, closure);
+            self.closures.insert(question, closure);
         }
         Ok(())
     }
@@ -100,10 +100,6 @@ pub(super) fn check_list(architecture: &str, packages: &[PinnedPackage]) -> Resu
         }
         None => Ok(()),
     }
-}
-
-fn require(holds: bool, what: &str, text: &str) -> Result<(), InvalidPin> {
-    if holds { Ok(()) } else { Err(InvalidPin(format!("`{}` is no {what}", text.escape_debug()))) }
 }
 
 fn is_date(text: &str) -> bool {
