@@ -55,9 +55,10 @@ pub(crate) fn diagnose(error: &BuildError, project: &Project) -> Option<Diagnost
         BuildError::NoSuchUser { .. } => {
             diagnostic.help("make the account in a step below (for instance with useradd), or use a number")
         }
-        BuildError::Merge { .. } => {
-            diagnostic.help("make one of the steps stand on the other, or narrow what they add with `keep` or `drop`")
-        }
+        BuildError::Merge { source, .. } => match source.help() {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        },
         _ => diagnostic,
     })
 }

@@ -13,15 +13,12 @@ const LISTED: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// Whole trees that share no layer.
-    #[error(
-        "{} have no layer in common, so nothing tells which of their files belong together: take one as a whole and \
-         select files of the others, for instance `{}[\"/usr/bin/tool\"]`",
-        listing(operands),
-        operands.last().map_or("tree", String::as_str)
-    )]
+    #[error("{} have no layer in common, so nothing tells which of their files belong together", listing(operands))]
     NoCommonBase {
         /// The names of the operands.
         operands: Vec<String>,
+        /// What to write instead of one of them.
+        selection: Instead,
     },
     /// Paths that trees changed in different ways.
     #[error("{}", conflict_message(conflicts, *total))]
@@ -42,6 +39,15 @@ pub enum MergeError {
         /// The operand it belongs to.
         operand: String,
     },
+}
+
+/// A selection that can stand instead of a whole tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instead {
+    /// The tree.
+    pub operand: String,
+    /// What its last step left, as a pattern.
+    pub pattern: String,
 }
 
 /// A path that two trees changed in different ways.
@@ -71,12 +77,37 @@ impl MergeError {
         ErrorClass::User
     }
 
+    /// The next step, where the message does not say it.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::NoCommonBase { selection, .. } => {
+                Some(format!("take one of them as a whole and select files of the others, for instance {selection}"))
+            }
+            Self::Conflicts { .. } => Some(
+                "make one of the steps stand on the other, or narrow what they add with `keep` or `drop`".to_owned(),
+            ),
+            Self::NeedsContent { .. } => None,
+        }
+    }
+
     pub(super) fn conflicts(mut conflicts: Vec<Conflict>) -> Self {
         conflicts.sort_by(|left, right| left.path.cmp(&right.path));
         conflicts.dedup_by(|later, earlier| later.path == earlier.path);
         let total = conflicts.len();
         conflicts.truncate(LISTED);
         Self::Conflicts { conflicts, total }
+    }
+}
+
+impl fmt::Display for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operand, pattern } = self;
+        if operand.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return write!(f, "`{operand}[\"{pattern}\"]` instead of `{operand}`");
+        }
+        // The name of a step in a matrix or function is no expression.
+        write!(f, "write `[\"{pattern}\"]` behind the expression that gives `{operand}`")
     }
 }
 

@@ -33,10 +33,11 @@ mod tests;
 use std::sync::Arc;
 
 use sinter_graph::digest::LayerDigest;
-use sinter_graph::tree::Manifest;
+use sinter_graph::path::TreePath;
+use sinter_graph::tree::{Kind, Manifest};
 
 use compare::Comparison;
-pub use error::{Conflict, MergeError, Side};
+pub use error::{Conflict, Instead, MergeError, Side};
 use fixup::assemble;
 use forest::Forest;
 use order::{Occurrence, common, is_subsequence, occurrences};
@@ -80,9 +81,7 @@ pub fn merge(operands: &[Operand], manifests: &Manifests<'_>) -> Result<Merged, 
     let layers: Vec<Vec<Occurrence>> = operands.iter().map(|operand| occurrences(&operand.layers)).collect();
     let base = common(&layers);
     if base.is_empty() && operands.len() > 1 {
-        return Err(MergeError::NoCommonBase {
-            operands: operands.iter().map(|operand| operand.name.clone()).collect(),
-        });
+        return Err(strangers(&operands, manifests));
     }
     let branches: Vec<Branch<'_>> =
         operands.iter().zip(layers).map(|(operand, layers)| Branch { name: &operand.name, layers }).collect();
@@ -97,6 +96,30 @@ fn canonical(operands: &[Operand]) -> Vec<&Operand> {
     kept.sort_by(|left, right| (&left.layers, &left.name).cmp(&(&right.layers, &right.name)));
     kept.dedup_by(|later, earlier| later.layers == earlier.layers);
     kept
+}
+
+/// The error for trees without a common layer. The largest of them is likely the one to be taken as a whole.
+fn strangers(operands: &[&Operand], manifests: &Manifests<'_>) -> MergeError {
+    let size =
+        |operand: &&Operand| -> usize { operand.layers.iter().map(|layer| manifests(layer).entries().len()).sum() };
+    let smallest = operands.iter().copied().min_by_key(|operand| (size(operand), &operand.name));
+    let pattern = |operand: &Operand| operand.layers.last().map(|top| selection_of(&manifests(top)));
+    let selection = Instead {
+        operand: smallest.map(|operand| operand.name.clone()).unwrap_or_default(),
+        pattern: smallest.and_then(pattern).unwrap_or_else(|| "/".to_owned()),
+    };
+    MergeError::NoCommonBase { operands: operands.iter().map(|operand| operand.name.clone()).collect(), selection }
+}
+
+/// A pattern for what a layer adds: the deepest directory that holds all of it, or the first file if that is the root.
+fn selection_of(layer: &Manifest) -> String {
+    let mut files = layer.entries().iter().filter(|entry| !matches!(entry.kind, Kind::Directory | Kind::Whiteout));
+    let Some(first) = files.next().map(|entry| entry.path.clone()) else { return "/".to_owned() };
+    let holds_all = |directory: &TreePath| files.clone().all(|entry| entry.path.starts_with(directory));
+    let common = first.ancestors().find(holds_all);
+    let is_plain =
+        |path: &TreePath| path.as_bytes().iter().all(|byte| byte.is_ascii_graphic() && !b"*?[]{}\\\"$".contains(byte));
+    common.or(Some(first)).filter(is_plain).map_or_else(|| "/".to_owned(), |path| format!("/{path}"))
 }
 
 /// The operand that stands on all others, if there is one.

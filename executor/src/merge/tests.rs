@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use sinter_graph::digest::{BlobDigest, ContentHash};
-use sinter_graph::path::TreePath;
-use sinter_graph::tree::{Entry, Kind, LayerIndex, Shown, Tree};
+use sinter_graph::tree::{Entry, LayerIndex, Shown, Tree};
 
 use super::*;
 
@@ -196,6 +195,26 @@ fn strangers_are_refused_and_nothing_is_neutral() {
     operands[1].layers.clear();
     assert_eq!(layers.merge(&operands).map(|merged| merged.layers), Ok(operands[0].layers.clone()));
     assert_eq!(layers.merge(&[]), Ok(Merged::default()));
+}
+
+#[test]
+fn strangers_are_answered_with_a_selection() {
+    for (own, name, words) in [
+        ("app/bin/x=1 app/lib/y=1", "built", "`built[\"/app\"]` instead of `built`"),
+        ("app/bin/x=1", "built", "`built[\"/app/bin\"]`"),
+        ("x=1 app/y=1", "built", "`built[\"/app/y\"]`"),
+        ("app/bin/x=1 -gone", "service(a)", "`[\"/app/bin\"]` behind the expression that gives `service(a)`"),
+        ("-gone", "built", "`built[\"/\"]`"),
+        ("odd*/x=1", "built", "`built[\"/\"]`"),
+    ] {
+        let mut layers = Layers::default();
+        let mut operands = operands(&mut layers, &["a=1 b=1 c=1 d=1 e=1;f=1", own]);
+        operands[1].name = name.to_owned();
+        let error = layers.merge(&operands).expect_err("strangers");
+        let help = error.help().expect("a next step");
+        assert!(help.contains(words), "{help} should say {words}");
+        assert!(error.to_string().contains("no layer in common"));
+    }
 }
 
 #[test]
