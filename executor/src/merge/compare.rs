@@ -134,8 +134,25 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Whether two branches have the same file under the same names, or one of them left alone what both had: that the
+    /// other took names of the file away is no conflict with it.
     fn agree(&self, one: &Voice<'_>, other: &Voice<'_>) -> bool {
-        same(one.shown, other.shown) && self.names(one) == self.names(other)
+        if !same(one.shown, other.shown) {
+            return false;
+        }
+        let (names, others) = (self.names(one), self.names(other));
+        names == others || self.left_alone(one, other, &names) || self.left_alone(other, one, &others)
+    }
+
+    /// Whether a branch shows the file that it has in common with another one, under all names that it had there.
+    fn left_alone(&self, voice: &Voice<'_>, other: &Voice<'_>, names: &[TreePath]) -> bool {
+        let common = self.commons.of(voice.class, other.class);
+        let get = |path: &TreePath| common.tree.get(path);
+        let file = |voice: &Voice<'_>| voice.shown.and_then(|shown| self.file(voice.branch, shown));
+        match file(voice) {
+            Some(left) if Some(&left) == file(other).as_ref() => self.links.shown(&left, &common.layers, get) == names,
+            _ => false,
+        }
     }
 
     /// All names of this file in its tree, itself among them; empty if it has one name only.

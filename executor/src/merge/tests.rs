@@ -106,6 +106,8 @@ fn independent_changes_come_together() {
         (&["n=1;d=1", "n=1;d=1;-d", "n=1;b=1"], "b n", false),
         (&["n=1;a=1", "n=1;b=1", "n=1;a=1;c=1"], "a b c n", false),
         (&["f=1;f=2;f=1", "f=1;f=3"], "f", false),
+        (&["f=1 g==f h==f;f=2", "f=1 g==f h==f;b=1"], "b f g h", false),
+        (&["f=1 g==f h==f;-g", "f=1 g==f h==f;b=1", "f=1 g==f h==f;c=1"], "b c f h", false),
     ] {
         let mut layers = Layers::default();
         let operands = operands(&mut layers, texts);
