@@ -7,6 +7,8 @@
 mod chain;
 mod example;
 mod figures;
+mod ground;
+mod growth;
 mod peers;
 mod unpack;
 
@@ -37,10 +39,13 @@ fn main() {
         eprintln!("the programs to measure are not beside this one: run `cargo xtask bench`");
         std::process::exit(2);
     };
+    // Nothing is deleted while something is measured: ext4 makes files more slowly for minutes after mass deletions.
     let place = tempfile::tempdir().expect("a temporary directory");
     println!("| what | sinter | peer | sinter : peer |\n| --- | --- | --- | --- |");
     example::run(&programs.sinter, place.path());
     chain::run(&programs, place.path());
+    growth::run(&programs, place.path());
+    ground::run(&programs.sinter, place.path());
     unpack::run(&programs.unpack, place.path());
     peers::run(&programs.sinter, place.path());
     if let Ok(metadata) = std::fs::metadata(&programs.sinter) {
