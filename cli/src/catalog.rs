@@ -73,8 +73,10 @@ const OPERATIONAL: &[Page] = &[
     },
     Page {
         code: "E0605",
-        title: "a user is unknown",
-        text: "`user` is a number, or a name in /etc/passwd of the tree the step stands on.",
+        title: "a step cannot have this user",
+        text: "`user` is a number, or a name in /etc/passwd of the tree the step stands on; a group may follow after `:`. A \
+               sandbox has the ids 0 to 65535, so that every machine can map them: a step whose user or one of whose groups \
+               has a larger number is refused. An image may name any user.",
         bad: None,
         good: None,
     },

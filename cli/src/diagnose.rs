@@ -76,7 +76,7 @@ fn place(error: &BuildError, project: &Project) -> Option<(&'static str, Span)> 
         BuildError::Sandbox { node, .. } => ("E0602", call(node)),
         BuildError::Capture { node, .. } => ("E0603", call(node)),
         BuildError::NothingKept { node, pattern, .. } => ("E0604", pattern_span(project, *node, pattern)),
-        BuildError::NoSuchUser { node, .. } => ("E0605", call(node)),
+        BuildError::NoSuchUser { node, .. } | BuildError::UnmappedUser { node, .. } => ("E0605", call(node)),
         BuildError::Merge { node, .. } => ("E0701", call(node)),
         BuildError::Placement { node, .. } => ("E0702", call(node)),
         BuildError::Configuration(clash) => ("E0703", call(&clash.node)),

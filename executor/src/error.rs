@@ -141,6 +141,25 @@ pub enum BuildError {
         /// The user.
         user: String,
     },
+    /// A user or one of its groups has a number that sandboxes do not have.
+    #[error(
+        "`{name}` runs as user `{user}`, which means {what} {number}, but a step can have ids up to {largest} only: give the \
+         step another `user`; an image may name this one"
+    )]
+    UnmappedUser {
+        /// The step.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// The user.
+        user: String,
+        /// Whether the number is that of a `user` or a `group`.
+        what: &'static str,
+        /// The number.
+        number: u32,
+        /// The largest number there is.
+        largest: u32,
+    },
     /// The sandbox could not be made.
     #[error("`{name}`: {message}")]
     Sandbox {
@@ -379,6 +398,7 @@ impl BuildError {
             | Self::Merge { .. }
             | Self::Configuration(_)
             | Self::NoSuchUser { .. }
+            | Self::UnmappedUser { .. }
             | Self::NothingKept { .. }
             | Self::Assembly { .. }
             | Self::NotAnImage { .. } => ErrorClass::User,

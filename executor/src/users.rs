@@ -12,6 +12,17 @@ pub(crate) struct Identity {
     pub(crate) home: String,
 }
 
+/// The largest id that a sandbox maps, so that the files of a script can belong to it. Images may name larger ones.
+pub(crate) const LARGEST_ID: u32 = 65_535;
+
+impl Identity {
+    /// The first of its ids that no sandbox maps, and what it is.
+    pub(crate) fn unmapped(&self) -> Option<(&'static str, u32)> {
+        let groups = self.groups.iter().map(|&group| ("group", group));
+        [("user", self.uid), ("group", self.gid)].into_iter().chain(groups).find(|(_, id)| *id > LARGEST_ID)
+    }
+}
+
 /// Finds `user` (a name or number, optionally followed by `:group`) in the texts of /etc/passwd and /etc/group.
 /// A number needs no entry. `None` if a name is unknown.
 pub(crate) fn identity(user: &str, passwd: &str, group: &str) -> Option<Identity> {
@@ -85,6 +96,23 @@ mod tests {
         assert_eq!(found("postgres:ssl-cert"), Some((101, 104, vec![], "/var/lib/postgresql".to_owned())));
         assert_eq!(found("4000:50"), Some((4000, 50, vec![], "/".to_owned())));
         assert_eq!(found("root"), Some((0, 0, vec![], "/root".to_owned())));
+    }
+
+    #[test]
+    fn ids_beyond_the_sandbox_are_found() {
+        let group = "big:x:70000:many\n";
+        let passwd = "many:x:5:6::/:/bin/sh\nlarge:x:4294967294:6::/:/bin/sh\n";
+        for (user, expected) in [
+            ("65535:65535", None),
+            ("65536", Some(("user", 65_536))),
+            ("4294967294:0", Some(("user", 4_294_967_294))),
+            ("large", Some(("user", 4_294_967_294))),
+            ("1:65536", Some(("group", 65_536))),
+            ("1:big", Some(("group", 70_000))),
+            ("many", Some(("group", 70_000))),
+        ] {
+            assert_eq!(identity(user, passwd, group).map(|who| who.unmapped()), Some(expected), "{user}");
+        }
     }
 
     #[test]

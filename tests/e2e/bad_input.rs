@@ -225,6 +225,16 @@ fn file_where_a_directory_stands_is_an_error() {
 }
 
 #[test]
+fn user_that_no_sandbox_has_is_an_error() {
+    for (user, what) in [("70000", "user 70000"), ("1000:70000", "group 70000")] {
+        step(&format!("user = \"{user}\""), "true").fails(2, &["E0605", what, "up to 65535", "main.build:"]);
+    }
+    step("user = \"1000:0\"", "test $(id -u):$(id -g) = 1000:0").succeeds();
+    let place = Place::tiny("target out = image { layers = [tiny], user = \"1000660000:0\" }\n");
+    place.sinter(&["build", "-o", "oci:image"]).succeeds();
+}
+
+#[test]
 fn entrypoint_that_does_not_exist_is_an_error() {
     let place = Place::tiny("target out = image { layers = [tiny], entrypoint = [\"nginx\"] }\n");
     place.sinter(&["build"]).fails(2, &["nginx", "E0704"]);

@@ -21,7 +21,7 @@ impl Evaluator<'_> {
         let what = self.selection(arguments, "what")?;
         let to = self.place_in_tree(arguments, "to")?;
         let mode = self.mode(arguments)?;
-        let owner = self.user(arguments, "owner")?;
+        let owner = self.name_or_number(arguments, "owner", formats::owner)?;
         self.files(Files::Place { what, to, mode, owner }, arguments.call)
     }
 
@@ -93,9 +93,17 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn user(&mut self, arguments: &Arguments<'_>, name: &str) -> Outcome<Option<String>> {
+        self.name_or_number(arguments, name, formats::user)
+    }
+
+    fn name_or_number(
+        &mut self,
+        arguments: &Arguments<'_>,
+        name: &str,
+        check: fn(&str) -> Result<(), &'static str>,
+    ) -> Outcome<Option<String>> {
         let Some(text) = arguments.text(name) else { return Ok(None) };
-        let good = if text.is_empty() { Err("it is empty") } else { formats::user(&text) };
-        match good {
+        match check(&text) {
             Ok(()) => Ok(Some(text)),
             Err(reason) => self.wrong(arguments.span(name), &text, reason),
         }

@@ -77,21 +77,45 @@ pub(super) fn variable(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// A user: a name, or a number.
+/// The largest id of a user or group: the one behind it, 2^32-1, stands for "none" in system calls.
+const LARGEST_ID: u32 = u32::MAX - 1;
+
+/// The largest id that a file of a layer can belong to: a sandbox maps the ids that a user's subordinate range holds
+/// everywhere, and no others.
+const LARGEST_OWNER: u32 = 65_535;
+
+/// A user: a name or a number, or two of them with a `:` between, for user and group.
 ///
 /// # Errors
 /// What is wrong.
 pub(super) fn user(text: &str) -> Result<(), &'static str> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A sandbox maps the ids that a user's subordinate range holds everywhere, and no others.
-        let id = text.parse::<u32>().ok().filter(|id| *id < 65_536);
-        return id.map(drop).ok_or("a user is a name or a number below 65536");
-    }
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    if text.len() > 32 || !text.bytes().all(allowed) || text.starts_with(['-', '.']) {
-        return Err("a user is a name (at most 32 letters, digits, `_`, `-`, `.`) or a number");
-    }
-    Ok(())
+    names_or_numbers(text, LARGEST_ID, "a user is a name or a number of at most 4294967294")
+}
+
+/// The owner of files, written like a user.
+///
+/// # Errors
+/// What is wrong.
+pub(super) fn owner(text: &str) -> Result<(), &'static str> {
+    names_or_numbers(text, LARGEST_OWNER, "an owner is a name or a number below 65536")
+}
+
+fn names_or_numbers(text: &str, largest: u32, limit: &'static str) -> Result<(), &'static str> {
+    let part = |text: &str| {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse::<u32>().ok().filter(|id| *id <= largest).map(drop).ok_or(limit);
+        }
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        if text.is_empty() || text.len() > 32 || !text.bytes().all(allowed) || text.starts_with(['-', '.']) {
+            return Err(
+                "a user is a name (at most 32 letters, digits, `_`, `-`, `.`) or a number, with `:` and a group behind it \
+                 or without",
+            );
+        }
+        Ok(())
+    };
+    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+    part(user).and_then(|()| group.map_or(Ok(()), part))
 }
 
 #[cfg(test)]
@@ -169,9 +193,25 @@ mod tests {
         for (text, good) in [("A_1", true), ("1A", false), ("", false), ("A-B", false), ("A=B", false)] {
             assert_eq!(variable(text).is_ok(), good, "{text}");
         }
-        for (text, good) in [("www-data", true), ("1000", true), ("a:b", false), ("-x", false), ("99999999999", false)]
-        {
-            assert_eq!(user(text).is_ok(), good, "{text}");
+        for (text, fits_user, fits_owner) in [
+            ("www-data", true, true),
+            ("1000", true, true),
+            ("1000:0", true, true),
+            ("www-data:1000", true, true),
+            ("65535:65535", true, true),
+            ("65536", true, false),
+            ("0:65536", true, false),
+            ("4294967294:4294967294", true, false),
+            ("4294967295", false, false),
+            ("1:4294967295", false, false),
+            ("99999999999", false, false),
+            ("a:", false, false),
+            (":a", false, false),
+            ("a:b:c", false, false),
+            ("-x", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!((user(text).is_ok(), owner(text).is_ok()), (fits_user, fits_owner), "{text}");
         }
     }
 }

@@ -58,6 +58,16 @@ pub enum PlacementError {
         /// The name.
         name: String,
     },
+    /// An owner that no file of a layer can have.
+    #[error("the owner `{owner}` is number {number}, but files can belong to ids up to {largest} only")]
+    LargeOwner {
+        /// The owner as it was written.
+        owner: String,
+        /// Its user or group.
+        number: u32,
+        /// The largest number there is.
+        largest: u32,
+    },
     /// Two selections put different things at one path.
     #[error("`{left}` and `{right}` both place `/{path}`, and not the same: leave it out of one with an exclude")]
     Clash {

@@ -13,6 +13,8 @@ use sinter_graph::pattern::{Patterns, Selection, SourceRules, advice, nearest_pa
 use sinter_graph::tree::{Kind, Shown};
 use sinter_source::directory::{SourceFile, SourceKind};
 
+use crate::users::LARGEST_ID;
+
 use super::{ContentSource, LayerName, PlacementError, Selected, SelectedPath, Supply, TreeView};
 
 /// Why a path is none of a file.
@@ -276,8 +278,14 @@ fn owner_of(text: &str, supply: &dyn Supply) -> Result<(u32, u32), PlacementErro
         Ok(number) => Ok((number, number)),
         Err(_) => supply.owner(name).ok_or_else(|| unknown(name)),
     };
-    match text.split_once(':') {
-        None => find(text),
-        Some((user, group)) => Ok((find(user)?.0, find(group)?.1)),
+    let (user, group) = match text.split_once(':') {
+        None => find(text)?,
+        Some((user, group)) => (find(user)?.0, find(group)?.1),
+    };
+    match user.max(group) {
+        number if number > LARGEST_ID => {
+            Err(PlacementError::LargeOwner { owner: text.to_owned(), number, largest: LARGEST_ID })
+        }
+        _ => Ok((user, group)),
     }
 }

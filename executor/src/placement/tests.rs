@@ -163,6 +163,8 @@ fn wrong_descriptions_say_what_to_do() {
         (literal("", ""), "empty"),
         (narrow(source(&["src"]), &["/src"]), "relative"),
         (owned("nobody"), "no user or group `nobody`"),
+        (owned("70000"), "ids up to 65535 only"),
+        (owned("www:70000"), "ids up to 65535 only"),
     ] {
         let error = select(&files, &world()).expect_err("it is wrong");
         assert!(error.to_string().contains(words), "{error} should say {words}");

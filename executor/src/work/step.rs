@@ -21,7 +21,7 @@ use crate::placement::{Placed, Purpose, place};
 use crate::record::{ContentRecord, Known, Outcome, inherited_marks};
 use crate::runner::{Ending, Inputs, StepResult};
 use crate::selection::{self, Ground};
-use crate::users::Identity;
+use crate::users::{Identity, LARGEST_ID};
 use crate::work::placed;
 use crate::work::remember::{is_known, remember};
 use crate::work::step_failure::{Failed, explain};
@@ -120,9 +120,14 @@ fn prepare(context: &Context, id: NodeId, step: &Step, known: &Known) -> Result<
 fn who(context: &Context, id: NodeId, step: &Step, stack: &Stack, tree: &Tree) -> Result<Identity, BuildError> {
     let inherited = context.configurations.inherited(step.from)?.user;
     let user = step.user.clone().or(inherited).filter(|user| !user.is_empty()).unwrap_or_else(|| "root".to_owned());
-    match context.identity(&user, stack, tree)? {
-        Some(known) => Ok(known),
-        None => Err(BuildError::NoSuchUser { node: id, name: context.name(id), user }),
+    let Some(known) = context.identity(&user, stack, tree)? else {
+        return Err(BuildError::NoSuchUser { node: id, name: context.name(id), user });
+    };
+    match known.unmapped() {
+        None => Ok(known),
+        Some((what, number)) => {
+            Err(BuildError::UnmappedUser { node: id, name: context.name(id), user, what, number, largest: LARGEST_ID })
+        }
     }
 }
 
