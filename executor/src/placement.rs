@@ -7,6 +7,7 @@
 //! working directory and the owner, never on the order of selections. Must not know: the store, the sandbox.
 
 mod error;
+mod follow;
 mod links;
 mod obstacle;
 mod place;

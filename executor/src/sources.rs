@@ -175,10 +175,23 @@ impl Listing {
         }
     }
 
+    /// What to do about a pattern that names something behind a link: links of a source are never followed.
+    fn link_on_the_way(&self, pattern: &str) -> Option<String> {
+        let ancestors = TreePath::normalized(pattern).ok()?.ancestors().collect::<Vec<_>>();
+        ancestors.iter().find_map(|directory| {
+            let index = self.files.binary_search_by(|file| file.path.cmp(directory)).ok()?;
+            let SourceKind::Symlink { target } = &self.files[index].kind else { return None };
+            let target = String::from_utf8_lossy(target);
+            Some(format!("`{directory}` is a link to `{target}`, which is not followed: name what it leads to"))
+        })
+    }
+
     fn no_match(&self, node: Option<NodeId>, pattern: String) -> BuildError {
-        let nearest = nearest_path(&pattern, self.files.iter().map(|file| &file.path));
-        let suggestion =
-            nearest.map(|path| format!("did you mean `{path}`?")).or_else(|| advice(&pattern).map(str::to_owned));
+        let near = || nearest_path(&pattern, self.files.iter().map(|file| &file.path));
+        let suggestion = self
+            .link_on_the_way(&pattern)
+            .or_else(|| near().map(|path| format!("did you mean `{path}`?")))
+            .or_else(|| advice(&pattern).map(str::to_owned));
         let directory = if self.directory.is_empty() { "." } else { &self.directory };
         BuildError::NoMatch { node, pattern, place: format!("`{}` (dir \"{directory}\")", self.name), suggestion }
     }

@@ -64,6 +64,17 @@ fn pattern_that_matches_nothing_is_an_error() {
 }
 
 #[test]
+fn pattern_behind_a_link_names_the_link() {
+    let place = Place::empty();
+    place.write("main.build", "input src = dir(\".\")\ntarget t = image { layers = [src[\"lib/a.c\"]] }\n");
+    place.write("src/a.c", "int a;\n");
+    std::os::unix::fs::symlink("src", place.project().join("lib")).expect("a link");
+    for command in ["check", "build"] {
+        place.sinter(&[command]).fails(2, &["E0430", "`lib/a.c`", "`lib` is a link to `src`", "name what it leads to"]);
+    }
+}
+
+#[test]
 fn unknown_target_is_answered_with_a_suggestion() {
     let place = Place::tiny("target server = image { layers = [tiny] }\n");
     place.sinter(&["build", "sever"]).fails(2, &["no target `sever`", "did you mean `server`?"]);

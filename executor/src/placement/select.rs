@@ -10,11 +10,12 @@ use sinter_graph::derivation::{Files, InputId, NodeId};
 use sinter_graph::digest::ContentHash;
 use sinter_graph::path::TreePath;
 use sinter_graph::pattern::{Patterns, Selection, SourceRules, advice, nearest_path};
-use sinter_graph::tree::{Kind, Shown};
+use sinter_graph::tree::{Kind, Shown, Tree};
 use sinter_source::directory::{SourceFile, SourceKind};
 
 use crate::users::LARGEST_ID;
 
+use super::follow::follow;
 use super::{ContentSource, LayerName, PlacementError, Selected, SelectedPath, Supply, TreeView};
 
 /// Why a path is none of a file.
@@ -36,6 +37,8 @@ struct Picked {
     /// What relative patterns and directories are relative to.
     base: TreePath,
     items: Vec<Item>,
+    /// The tree they come from, as long as they are where they are in it: links on the way of a pattern are followed.
+    tree: Option<Arc<Tree>>,
 }
 
 struct Item {
@@ -80,13 +83,15 @@ fn from_source(input: InputId, patterns: &Patterns, supply: &dyn Supply) -> Resu
         Item { path: file.path.clone(), mode, owner: None, content: Content::Unread { input, file } }
     };
     let items = selection.matched.iter().map(item).collect();
-    Ok(Picked { origin: view.name.into(), absolute: false, base: TreePath::root(), items })
+    Ok(Picked { origin: view.name.into(), absolute: false, base: TreePath::root(), items, tree: None })
 }
 
 fn from_tree(node: NodeId, patterns: &Patterns, supply: &dyn Supply) -> Result<Picked, PlacementError> {
     let view = supply.tree(node);
     let paths: Vec<&Shown> = view.tree.iter().collect();
-    let selection = patterns.compile(&view.workdir)?.select(&paths, |shown| &shown.entry.path, SourceRules::Tree);
+    let followed = follow(patterns, &view.workdir, &view.tree)?;
+    let mut selection = followed.matcher.select(&paths, |shown| &shown.entry.path, SourceRules::Tree);
+    selection.unmatched.iter_mut().for_each(|pattern| *pattern = followed.as_written(pattern).to_owned());
     all_matched(&selection, &view.name, || paths.iter().map(|shown| &shown.entry.path))?;
     let item = |&index: &usize| {
         let shown = paths[index].clone();
@@ -94,7 +99,8 @@ fn from_tree(node: NodeId, patterns: &Patterns, supply: &dyn Supply) -> Result<P
         Item { path: paths[index].entry.path.clone(), mode: paths[index].entry.mode, owner: None, content }
     };
     let items = selection.matched.iter().map(item).filter(|item| !item.path.is_root()).collect();
-    Ok(Picked { origin: view.name.as_str().into(), absolute: true, base: view.workdir.clone(), items })
+    let (origin, base, tree) = (view.name.as_str().into(), view.workdir.clone(), Some(view.tree));
+    Ok(Picked { origin, absolute: true, base, items, tree })
 }
 
 fn literal(path: &str, text: &str, mode: Option<u32>) -> Result<Picked, PlacementError> {
@@ -104,7 +110,7 @@ fn literal(path: &str, text: &str, mode: Option<u32>) -> Result<Picked, Placemen
     }
     let content = Content::Literal(text.into());
     let item = Item { path: tree_path, mode: mode.unwrap_or(0o644) & 0o7777, owner: None, content };
-    Ok(Picked { origin: path.into(), absolute, base: TreePath::root(), items: vec![item] })
+    Ok(Picked { origin: path.into(), absolute, base: TreePath::root(), items: vec![item], tree: None })
 }
 
 impl Picked {
@@ -121,6 +127,7 @@ impl Picked {
             return Err(PlacementError::OnePlace { to: to.to_owned(), count: self.items.len() });
         }
         self.absolute = absolute;
+        self.tree = None;
         for item in &mut self.items {
             if let Some(mode) = mode.filter(|_| item.is_file()) {
                 item.mode = mode & 0o7777;
@@ -133,6 +140,7 @@ impl Picked {
     fn below(mut self, directory: &str) -> Result<Self, PlacementError> {
         let (from_root, path) = parse_path(directory)?;
         let path = if from_root || !self.absolute { path } else { self.base.join(&path) };
+        let path = self.tree.as_ref().and_then(|tree| tree.resolve_directory(&path)).unwrap_or(path);
         let known: Vec<TreePath> = self.items.iter().map(|item| item.path.clone()).collect();
         self.items.retain_mut(|item| match item.path.strip_prefix(&path) {
             Some(rest) if !rest.is_root() => {
@@ -149,7 +157,7 @@ impl Picked {
                 nearest,
             });
         }
-        Ok(Self { absolute: false, base: TreePath::root(), ..self })
+        Ok(Self { absolute: false, base: TreePath::root(), tree: None, ..self })
     }
 
     fn narrowed(mut self, patterns: &Patterns) -> Result<Self, PlacementError> {
@@ -158,7 +166,10 @@ impl Picked {
         }
         self.items.sort_by(|left, right| left.path.cmp(&right.path));
         let base = if self.absolute { self.base.clone() } else { TreePath::root() };
-        let selection = patterns.compile(&base)?.select(&self.items, |item| &item.path, SourceRules::Tree);
+        let no_links = Tree::new();
+        let followed = follow(patterns, &base, self.tree.as_deref().unwrap_or(&no_links))?;
+        let mut selection = followed.matcher.select(&self.items, |item| &item.path, SourceRules::Tree);
+        selection.unmatched.iter_mut().for_each(|pattern| *pattern = followed.as_written(pattern).to_owned());
         all_matched(&selection, &self.origin, || self.items.iter().map(|item| &item.path))?;
         let mut index = 0;
         self.items.retain(|_| {

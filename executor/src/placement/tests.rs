@@ -262,6 +262,53 @@ fn different_things_at_one_path_clash() {
     assert!(matches!(lost, Err(PlacementError::LinkLoop { .. })));
 }
 
+#[test]
+fn patterns_walk_over_links_to_directories() {
+    let entries = [
+        file("usr/bin/ls", "l", 0o755),
+        file("usr/bin/[x", "l", 0o755),
+        link("bin", "usr/bin"),
+        link("sbin", "bin"),
+        link("usr/bin/sh", "dash"),
+        link("srv", "/data/now"),
+        link("data/now", "v*1"),
+        file("data/v*1/page", "p", 0o644),
+        file("data/v21/page", "p", 0o644),
+        link("loop", "loop"),
+    ];
+    let world = World { tree: Tree::single(&Manifest::new(entries)), ..world() };
+    let found = |files: &Files| -> Result<Vec<String>, PlacementError> {
+        let path = |selected: &Selected| match &selected.path {
+            SelectedPath::Relative(path) => path.to_string(),
+            SelectedPath::Absolute(path) => format!("/{path}"),
+        };
+        Ok(select(files, &world)?.iter().map(path).collect())
+    };
+    let without = |include: &str, exclude: &str| Files::Tree {
+        tree: NodeId(0),
+        patterns: Patterns::new([include.to_owned()], [exclude.to_owned()]),
+    };
+    for (files, expected) in [
+        (tree(&["/bin/ls"]), &["/usr/bin/ls"][..]),
+        (tree(&["/sbin/ls", "/usr/bin/ls"]), &["/usr/bin/ls"]),
+        (tree(&["/sbin/[[]x"]), &["/usr/bin/[x"]),
+        (tree(&["/bin/l*"]), &["/usr/bin/ls"]),
+        (tree(&["/bin"]), &["/bin"]),
+        (tree(&["/bin/"]), &["/bin"]),
+        (tree(&["/bin/sh"]), &["/usr/bin/sh"]),
+        (tree(&["page"]), &["/data/v*1/page"]),
+        (without("/usr/bin", "/bin/[!l]*"), &["/usr/bin", "/usr/bin/ls"]),
+        (sub(tree(&["/bin/ls"]), "/bin"), &["ls"]),
+        (narrow(tree(&["/usr/bin"]), &["/bin/ls"]), &["/usr/bin/ls"]),
+    ] {
+        assert_eq!(found(&files).expect("a selection"), expected, "{files:?}");
+    }
+    for pattern in ["/bin/lx", "/loop/x", "/usr/bin/sh/x"] {
+        let error = found(&tree(&[pattern])).expect_err("nothing is there");
+        assert!(matches!(&error, PlacementError::Unmatched { pattern: found, .. } if found == pattern), "{error}");
+    }
+}
+
 /// Files as they are, links with what they are linked to.
 fn linked(placed: &Placed) -> String {
     let line = |entry: &Entry| match &entry.kind {
