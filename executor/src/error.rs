@@ -359,9 +359,6 @@ impl BuildError {
             RunnerError::Process(source) => Self::Runner { name, source },
             RunnerError::Capture(source) => Self::Capture { node, name, source },
             RunnerError::NothingKept { pattern } => Self::NothingKept { node, name, pattern },
-            RunnerError::BadPattern { pattern, reason } => {
-                Self::BadPattern { node: Some(node), pattern, reason: reason.to_owned() }
-            }
             RunnerError::Stopped => Self::Stopped,
         }
     }

@@ -141,7 +141,7 @@ pub(crate) fn literal(graph: &mut Graph, name: &str, path: &str, text: &str) -> 
 /// Files of several trees as one tree: for each tree a pattern.
 pub(crate) fn gather(graph: &mut Graph, name: &str, selections: &[(NodeId, &str)]) -> NodeId {
     let item = |&(tree, pattern): &(NodeId, &str)| {
-        Item::Files(Files::Tree { tree, patterns: Patterns::new([pattern.to_owned()], []) })
+        Item::Files(Files::Tree { tree, patterns: Patterns::new([pattern.to_owned()], []).expect("a pattern") })
     };
     let items = selections.iter().map(item).collect();
     add(graph, name, Derivation::from(Merge { items, ..Merge::default() }))

@@ -40,7 +40,8 @@ pub(crate) fn platform() -> impl Strategy<Value = Platform> {
 
 pub(crate) fn patterns() -> impl Strategy<Value = Patterns> {
     let pattern = || select(&["a", "b", "/a", "a/**", "[!a]*", "?"][..]).prop_map(str::to_owned);
-    (vec(pattern(), 0..3), vec(pattern(), 0..3)).prop_map(|(include, exclude)| Patterns::new(include, exclude))
+    (vec(pattern(), 0..3), vec(pattern(), 0..3))
+        .prop_map(|(include, exclude)| Patterns::new(include, exclude).expect("patterns"))
 }
 
 fn number() -> impl Strategy<Value = u32> {

@@ -25,13 +25,13 @@ pub use suggest::{advice, nearest_path};
 /// The longest pattern, in bytes: Linux's `PATH_MAX`.
 const LONGEST: usize = 4096;
 
-/// Positive patterns and excludes. An exclude always wins; order is meaningless.
+/// Positive patterns and excludes. An exclude always wins; order is meaningless. Each text is a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Patterns {
-    /// What is wanted; sorted, each once. Empty means everything.
-    pub include: Vec<String>,
-    /// What is not wanted, without the `!`; sorted, each once.
-    pub exclude: Vec<String>,
+    /// Sorted, each once. Empty means everything.
+    include: Vec<String>,
+    /// Without the `!`; sorted, each once.
+    exclude: Vec<String>,
 }
 
 /// A text that is no pattern.
@@ -63,17 +63,26 @@ pub struct Matcher {
 
 impl Patterns {
     /// Takes positive patterns and excludes (without their `!`) in any order.
+    ///
+    /// # Errors
+    /// The first text that is no pattern.
+    pub fn new(
+        include: impl IntoIterator<Item = String>,
+        exclude: impl IntoIterator<Item = String>,
+    ) -> Result<Self, InvalidPattern> {
+        Ok(Self { include: checked(include)?, exclude: checked(exclude)? })
+    }
+
+    /// What is wanted; sorted, each once. None means everything.
     #[must_use]
-    pub fn new(include: impl IntoIterator<Item = String>, exclude: impl IntoIterator<Item = String>) -> Self {
-        let sorted = |patterns: &mut Vec<String>| {
-            patterns.sort();
-            patterns.dedup();
-        };
-        let (mut include, mut exclude): (Vec<String>, Vec<String>) =
-            (include.into_iter().collect(), exclude.into_iter().collect());
-        sorted(&mut include);
-        sorted(&mut exclude);
-        Self { include, exclude }
+    pub fn include(&self) -> &[String] {
+        &self.include
+    }
+
+    /// What is not wanted, without the `!`; sorted, each once.
+    #[must_use]
+    pub fn exclude(&self) -> &[String] {
+        &self.exclude
     }
 
     /// Whether everything is meant: no pattern and no exclude.
@@ -84,19 +93,19 @@ impl Patterns {
 
     /// Compiles the patterns. What does not start with `/` is relative to `base`: the working directory for a tree,
     /// the root for a source.
-    ///
-    /// # Errors
-    /// The first text that is no pattern.
-    pub fn compile(&self, base: &TreePath) -> Result<Matcher, InvalidPattern> {
-        let compile =
-            |texts: &[String]| texts.iter().map(|text| Glob::compile(text, base)).collect::<Result<Vec<_>, _>>();
-        Ok(Matcher { include: compile(&self.include)?, exclude: compile(&self.exclude)? })
+    #[must_use]
+    pub fn compile(&self, base: &TreePath) -> Matcher {
+        let compile = |text: &String| Glob::compile(text, base).expect("each text was compiled when it was taken");
+        Matcher {
+            include: self.include.iter().map(compile).collect(),
+            exclude: self.exclude.iter().map(compile).collect(),
+        }
     }
 
     /// Checks patterns on a source: its paths are relative, so none may start with `/`.
     ///
     /// # Errors
-    /// The first text that starts with `/` or is no pattern.
+    /// The first text that starts with `/`.
     pub fn validate_relative(&self) -> Result<(), InvalidPattern> {
         for text in self.include.iter().chain(&self.exclude) {
             if text.starts_with('/') {
@@ -104,7 +113,7 @@ impl Patterns {
                 return Err(InvalidPattern { pattern: text.clone(), reason, offset: 0 });
             }
         }
-        self.compile(&TreePath::root()).map(|_| ())
+        Ok(())
     }
 
     /// Writes the patterns as a named field.
@@ -128,7 +137,10 @@ impl Patterns {
         if !decoder.optional_field(name) {
             return Ok(None);
         }
-        Ok(Some(Self { include: decode_sorted(decoder)?, exclude: decode_sorted(decoder)? }))
+        let offset = decoder.offset();
+        let (include, exclude) = (decode_sorted(decoder)?, decode_sorted(decoder)?);
+        let invalid = |invalid: InvalidPattern| DecodeError { offset, expected: format!("patterns; {invalid}") };
+        Self::new(include, exclude).map(Some).map_err(invalid)
     }
 
     /// Reads what [`Patterns::encode_unless_default`] wrote.
@@ -142,6 +154,14 @@ impl Patterns {
             found => Ok(found.unwrap_or_default()),
         }
     }
+}
+
+fn checked(texts: impl IntoIterator<Item = String>) -> Result<Vec<String>, InvalidPattern> {
+    let mut texts: Vec<String> = texts.into_iter().collect();
+    texts.iter().try_for_each(|text| Glob::compile(text, &TreePath::root()).map(drop))?;
+    texts.sort();
+    texts.dedup();
+    Ok(texts)
 }
 
 fn decode_sorted(decoder: &mut Decoder<'_>) -> Result<Vec<String>, DecodeError> {
@@ -160,11 +180,18 @@ impl Matcher {
         self.includes(path) && !self.excludes(path)
     }
 
-    fn includes(&self, path: &TreePath) -> bool {
-        self.include.is_empty() || self.include.iter().any(|glob| glob.matches(path))
+    /// Which positive patterns match a path, as indices of [`Patterns::include`].
+    pub fn including<'a>(&'a self, path: &'a TreePath) -> impl Iterator<Item = usize> + 'a {
+        self.include.iter().enumerate().filter(|(_, glob)| glob.matches(path)).map(|(index, _)| index)
     }
 
-    fn excludes(&self, path: &TreePath) -> bool {
+    fn includes(&self, path: &TreePath) -> bool {
+        self.include.is_empty() || self.including(path).next().is_some()
+    }
+
+    /// Whether an exclude matches a path.
+    #[must_use]
+    pub fn excludes(&self, path: &TreePath) -> bool {
         self.exclude.iter().any(|glob| glob.matches(path))
     }
 }
@@ -178,8 +205,8 @@ mod tests {
     }
 
     fn matches(pattern: &str, candidate: &str) -> bool {
-        let patterns = Patterns::new([pattern.to_owned()], []);
-        patterns.compile(&path("app")).expect("a test pattern").matches(&path(candidate))
+        let patterns = Patterns::new([pattern.to_owned()], []).expect("a test pattern");
+        patterns.compile(&path("app")).matches(&path(candidate))
     }
 
     #[test]
@@ -213,10 +240,10 @@ mod tests {
     #[test]
     fn an_exclude_always_wins() {
         let patterns = Patterns::new(["web".to_owned(), "web/a.test.ts".to_owned()], ["web/**/*.test.ts".to_owned()]);
-        let matcher = patterns.compile(&TreePath::root()).expect("test patterns");
+        let matcher = patterns.expect("test patterns").compile(&TreePath::root());
         assert!(matcher.matches(&path("web/a.ts")));
         assert!(!matcher.matches(&path("web/a.test.ts")) && !matcher.matches(&path("web/x/a.test.ts")));
-        let everything = Patterns::default().compile(&TreePath::root()).expect("no pattern");
+        let everything = Patterns::default().compile(&TreePath::root());
         assert!(everything.matches(&path("anything")) && Patterns::default().is_everything());
     }
 
@@ -238,17 +265,41 @@ mod tests {
             ("a/b**", 3),
             ("!a", 0),
         ] {
-            let invalid = Patterns::new([pattern.to_owned()], []).compile(&TreePath::root()).map(|_| ());
+            let invalid = Patterns::new([], [pattern.to_owned()]);
             assert_eq!(invalid.map_err(|invalid| invalid.offset), Err(offset), "{pattern:?}");
         }
-        assert!(Patterns::new(["a".repeat(5000)], []).compile(&TreePath::root()).is_err());
+        assert!(Patterns::new(["a".repeat(5000)], []).is_err());
     }
 
     #[test]
     fn absolute_patterns_are_refused_for_sources() {
-        for (include, exclude, fine) in [("a", "b", true), ("/a", "b", false), ("a", "/b", false), ("a[", "b", false)] {
-            let patterns = Patterns::new([include.to_owned()], [exclude.to_owned()]);
+        for (include, exclude, fine) in [("a", "b", true), ("/a", "b", false), ("a", "/b", false)] {
+            let patterns = Patterns::new([include.to_owned()], [exclude.to_owned()]).expect("test patterns");
             assert_eq!(patterns.validate_relative().is_ok(), fine, "{include} {exclude}");
+        }
+    }
+
+    #[test]
+    fn order_and_repetition_are_nothing() {
+        let patterns = |texts: &[&str]| {
+            let texts = || texts.iter().map(|text| (*text).to_owned());
+            Patterns::new(texts(), texts()).expect("test patterns")
+        };
+        assert_eq!(patterns(&["b", "a", "b"]), patterns(&["a", "b"]));
+    }
+
+    #[test]
+    fn only_what_can_be_made_is_read() {
+        for (include, reason) in
+            [(&["b", "a"][..], "in ascending order"), (&["a", "a"], "each once"), (&["a["], "`a[`")]
+        {
+            let include: Vec<String> = include.iter().map(|text| (*text).to_owned()).collect();
+            let mut encoder = Encoder::new("test");
+            encoder.field("patterns").texts(&include).texts(&[""; 0]);
+            let bytes = encoder.finish();
+            let mut decoder = Decoder::new(&bytes, "test").expect("a document");
+            let refused = Patterns::decode_optional("patterns", &mut decoder).expect_err(reason);
+            assert!(refused.expected.contains(reason), "{refused}");
         }
     }
 

@@ -1,6 +1,5 @@
 //! Patterns as arguments.
 
-use sinter_graph::path::TreePath;
 use sinter_graph::pattern::{InvalidPattern, Patterns};
 use sinter_lang::diagnostic::{Code, Diagnostic};
 use sinter_lang::hir::PatternArgument;
@@ -46,7 +45,8 @@ impl<'a> Evaluator<'a> {
                 "the list of patterns is empty, so nothing is selected",
             ));
         }
-        if wrong { Err(Stop) } else { Ok(Patterns::new(include, exclude)) }
+        // Each was looked at already, so nothing goes unreported.
+        if wrong { Err(Stop) } else { Patterns::new(include, exclude).map_err(|_| Stop) }
     }
 
     /// The patterns of an argument that is a list of patterns; `None` if it is left out.
@@ -56,19 +56,18 @@ impl<'a> Evaluator<'a> {
         for (index, text) in texts.iter().enumerate() {
             wrong |= !self.pattern(text, false, arguments.item_span(name, index));
         }
-        if wrong { Err(Stop) } else { Ok(Some(Patterns::new(texts, []))) }
+        if wrong { Err(Stop) } else { Patterns::new(texts, []).map(Some).map_err(|_| Stop) }
     }
 
     /// Checks one pattern and reports what is wrong.
     fn pattern(&mut self, text: &str, relative: bool, span: Span) -> bool {
-        let patterns = Patterns::new([text.to_owned()], []);
         let invalid = if text.starts_with('!') {
             let reason = "an exclude has its `!` before the quotes: !\"...\"";
             Some(InvalidPattern { pattern: text.to_owned(), reason, offset: 0 })
-        } else if relative {
-            patterns.validate_relative().err()
         } else {
-            patterns.compile(&TreePath::root()).err()
+            let patterns = Patterns::new([text.to_owned()], []);
+            let checked = patterns.and_then(|patterns| if relative { patterns.validate_relative() } else { Ok(()) });
+            checked.err()
         };
         if let Some(invalid) = &invalid {
             let message = format!("{:?} is not a pattern: {}", invalid.pattern, invalid.reason);

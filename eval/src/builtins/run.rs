@@ -68,7 +68,7 @@ impl Evaluator<'_> {
 
     fn keep(&mut self, arguments: &Arguments<'_>) -> Outcome<Option<sinter_graph::pattern::Patterns>> {
         let keep = self.patterns_of_argument(arguments, "keep")?;
-        if keep.as_ref().is_some_and(|patterns| patterns.include.is_empty()) {
+        if keep.as_ref().is_some_and(|patterns| patterns.include().is_empty()) {
             let report = Diagnostic::error(Code("E0403"), arguments.span("keep"), "`keep` names nothing to keep");
             return self.fail(report.help("leave it out to keep everything the script writes"));
         }

@@ -161,8 +161,8 @@ fn optional(name: &str, value: Option<&impl ToString>) -> String {
 }
 
 fn patterns(patterns: &Patterns) -> String {
-    let excludes = patterns.exclude.iter().map(|pattern| format!("!{pattern}"));
-    let all: Vec<String> = patterns.include.iter().cloned().chain(excludes).collect();
+    let excludes = patterns.exclude().iter().map(|pattern| format!("!{pattern}"));
+    let all: Vec<String> = patterns.include().iter().cloned().chain(excludes).collect();
     format!("[{}]", all.join(" "))
 }
 

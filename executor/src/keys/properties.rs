@@ -29,7 +29,8 @@ fn texts() -> impl Strategy<Value = Vec<String>> {
 
 fn patterns() -> impl Strategy<Value = Patterns> {
     let pattern = || select(&["a", "b", "/a", "**"][..]).prop_map(str::to_owned);
-    (vec(pattern(), 0..2), vec(pattern(), 0..2)).prop_map(|(include, exclude)| Patterns::new(include, exclude))
+    (vec(pattern(), 0..2), vec(pattern(), 0..2))
+        .prop_map(|(include, exclude)| Patterns::new(include, exclude).expect("patterns"))
 }
 
 fn mode() -> impl Strategy<Value = Option<u32>> {
@@ -42,8 +43,10 @@ fn tree() -> impl Strategy<Value = NodeId> {
 
 /// Of sources only what selects differently: a key holds what was selected, not how.
 fn files() -> impl Strategy<Value = Files> {
-    let source = select(&["a.c", "b.c", "*.c"][..])
-        .prop_map(|text| Files::Source { input: InputId(0), patterns: Patterns::new([text.to_owned()], []) });
+    let source = select(&["a.c", "b.c", "*.c"][..]).prop_map(|text| Files::Source {
+        input: InputId(0),
+        patterns: Patterns::new([text.to_owned()], []).expect("a pattern"),
+    });
     let leaf = prop_oneof![
         source,
         (tree(), patterns()).prop_map(|(tree, patterns)| Files::Tree { tree, patterns }),

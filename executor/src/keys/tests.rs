@@ -96,7 +96,7 @@ fn unpack(system: bool) -> Derivation {
 }
 
 fn patterns(include: &str) -> Patterns {
-    Patterns::new([include.to_owned()], [])
+    Patterns::new([include.to_owned()], []).expect("a pattern")
 }
 
 fn source(include: &str) -> Files {

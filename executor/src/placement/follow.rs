@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use sinter_graph::path::TreePath;
-use sinter_graph::pattern::{InvalidPattern, Matcher, Patterns};
+use sinter_graph::pattern::{Matcher, Patterns};
 use sinter_graph::tree::Tree;
 
 /// Patterns that were followed in a tree.
@@ -28,8 +28,7 @@ impl Followed {
 ///
 /// # Errors
 /// The first text that is no pattern.
-pub(super) fn follow(patterns: &Patterns, base: &TreePath, tree: &Tree) -> Result<Followed, InvalidPattern> {
-    let plain = patterns.compile(base)?;
+pub(super) fn follow(patterns: &Patterns, base: &TreePath, tree: &Tree) -> Followed {
     let mut written = BTreeMap::new();
     let mut all = |texts: &[String]| -> Vec<String> {
         let follow = |text: &String| match followed(text, base, tree) {
@@ -41,11 +40,11 @@ pub(super) fn follow(patterns: &Patterns, base: &TreePath, tree: &Tree) -> Resul
         };
         texts.iter().map(follow).collect()
     };
-    let (include, exclude) = (all(&patterns.include), all(&patterns.exclude));
+    let (include, exclude) = (all(patterns.include()), all(patterns.exclude()));
     // A name behind a link may be none that a pattern can spell.
-    match Patterns::new(include, exclude).compile(base) {
-        Ok(matcher) => Ok(Followed { matcher, written }),
-        Err(_) => Ok(Followed { matcher: plain, written: BTreeMap::new() }),
+    match Patterns::new(include, exclude) {
+        Ok(real) => Followed { matcher: real.compile(base), written },
+        Err(_) => Followed { matcher: patterns.compile(base), written: BTreeMap::new() },
     }
 }
 

@@ -89,7 +89,7 @@ fn from_source(input: InputId, patterns: &Patterns, supply: &dyn Supply) -> Resu
 fn from_tree(node: NodeId, patterns: &Patterns, supply: &dyn Supply) -> Result<Picked, PlacementError> {
     let view = supply.tree(node);
     let paths: Vec<&Shown> = view.tree.iter().collect();
-    let followed = follow(patterns, &view.workdir, &view.tree)?;
+    let followed = follow(patterns, &view.workdir, &view.tree);
     let mut selection = followed.matcher.select(&paths, |shown| &shown.entry.path, SourceRules::Tree);
     selection.unmatched.iter_mut().for_each(|pattern| *pattern = followed.as_written(pattern).to_owned());
     all_matched(&selection, &view.name, || paths.iter().map(|shown| &shown.entry.path))?;
@@ -167,7 +167,7 @@ impl Picked {
         self.items.sort_by(|left, right| left.path.cmp(&right.path));
         let base = if self.absolute { self.base.clone() } else { TreePath::root() };
         let no_links = Tree::new();
-        let followed = follow(patterns, &base, self.tree.as_deref().unwrap_or(&no_links))?;
+        let followed = follow(patterns, &base, self.tree.as_deref().unwrap_or(&no_links));
         let mut selection = followed.matcher.select(&self.items, |item| &item.path, SourceRules::Tree);
         selection.unmatched.iter_mut().for_each(|pattern| *pattern = followed.as_written(pattern).to_owned());
         all_matched(&selection, &self.origin, || self.items.iter().map(|item| &item.path))?;

@@ -38,7 +38,7 @@ impl LocalRunner {
         workspace: &Workspace,
         upper: &Path,
     ) -> Result<Option<LayerDigest>, RunnerError> {
-        let policy = Policy::of(document)?;
+        let policy = Policy::of(document);
         let mount_points: Vec<TreePath> =
             sinter_sandbox::MOUNT_POINTS.iter().filter_map(|path| TreePath::normalized(path).ok()).collect();
         let files = inputs.files.map(|(_, manifest)| Tree::single(manifest)).unwrap_or_default();

@@ -83,14 +83,6 @@ pub enum RunnerError {
         /// The pattern.
         pattern: String,
     },
-    /// A pattern of `keep` or `drop` is malformed.
-    #[error("the pattern `{pattern}` is malformed: {reason}")]
-    BadPattern {
-        /// The pattern.
-        pattern: String,
-        /// Which rule it breaks.
-        reason: &'static str,
-    },
     /// The build was stopped.
     #[error("stopped")]
     Stopped,

@@ -22,14 +22,19 @@ fn document() -> StepDocument {
     }
 }
 
+fn patterns(include: &[&str], exclude: &[&str]) -> Patterns {
+    let [include, exclude] = [include, exclude].map(|texts| texts.iter().map(|text| (*text).to_owned()));
+    Patterns::new(include, exclude).expect("test patterns")
+}
+
 fn full() -> StepDocument {
     StepDocument {
         files: Some(FilesDigest::from_bytes([2; 32])),
         uid: 1000,
         gid: 100,
         groups: vec![4, 27],
-        keep: Some(Patterns { include: vec!["dist".to_owned()], exclude: vec!["**/*.map".to_owned()] }),
-        drop: Patterns { include: vec!["/var/cache".to_owned()], exclude: vec![] },
+        keep: Some(patterns(&["dist"], &["**/*.map"])),
+        drop: patterns(&["/var/cache"], &[]),
         ..document()
     }
 }
