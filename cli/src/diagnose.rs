@@ -87,8 +87,8 @@ fn place(error: &BuildError, project: &Project) -> Option<(&'static str, Span)> 
 }
 
 fn input_span(project: &Project, name: &str) -> Option<Span> {
-    let index = project.evaluation.graph.inputs.iter().position(|input| input.name == name)?;
-    let id = sinter_graph::derivation::InputId(u32::try_from(index).ok()?);
+    let graph = &project.evaluation.graph;
+    let id = graph.input_ids().find(|&id| graph.input(id).name == name)?;
     project.evaluation.origins.input(id)
 }
 

@@ -86,12 +86,12 @@ impl GraphBuilder {
 
     fn needed(&mut self) -> Vec<bool> {
         let mut needed = vec![false; self.graph.nodes.len()];
-        let mut mark = |id: &mut NodeId| needed[id.0 as usize] = true;
+        let mut mark = |id: &mut NodeId| needed[id.index()] = true;
         self.graph.targets.iter_mut().for_each(|target| each_node_of_target(&mut target.value, &mut mark));
         // A node refers to earlier ones only, so one pass from the end reaches everything.
         for index in (0..self.graph.nodes.len()).rev() {
             if needed[index] {
-                each_node(&mut self.graph.nodes[index].derivation, &mut |id| needed[id.0 as usize] = true);
+                each_node(&mut self.graph.nodes[index].derivation, &mut |id| needed[id.index()] = true);
             }
         }
         needed
@@ -99,7 +99,7 @@ impl GraphBuilder {
 }
 
 fn rename(id: &mut NodeId, renamed: &[Option<NodeId>]) {
-    if let Some(Some(new)) = renamed.get(id.0 as usize) {
+    if let Some(Some(new)) = renamed.get(id.index()) {
         *id = *new;
     }
 }

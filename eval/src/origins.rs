@@ -45,7 +45,7 @@ impl Origins {
     /// Everything known about a node.
     #[must_use]
     pub fn node(&self, node: NodeId) -> Option<&NodeOrigin> {
-        self.nodes.get(node.0 as usize)
+        self.nodes.get(node.index())
     }
 
     /// The expression that made a node: the call of `run`, `image` or a builtin, or the list that is merged.
@@ -81,7 +81,7 @@ impl Origins {
     /// The declaration of an input: its right side.
     #[must_use]
     pub fn input(&self, input: InputId) -> Option<Span> {
-        self.inputs.get(input.0 as usize).copied()
+        self.inputs.get(input.index()).copied()
     }
 
     /// The name of a target where it is declared.

@@ -12,8 +12,8 @@ use sinter_graph::derivation::NodeId;
 use support::{Texts, place, run, run_text};
 
 fn node(evaluation: &Evaluation, name: &str) -> NodeId {
-    let index = evaluation.graph.nodes.iter().position(|node| node.name == name).expect("a node of this name");
-    NodeId(u32::try_from(index).expect("a small graph"))
+    let graph = &evaluation.graph;
+    graph.node_ids().find(|&id| graph.node(id).name == name).expect("a node of this name")
 }
 
 const STEP: &str = r#"input src = dir(".")
@@ -67,9 +67,9 @@ fn parts_of_declarations_are_found() {
     assert_eq!(at(origins.script(deps)).as_deref(), Some("5:12"));
     assert_eq!(at(origins.target("t")).as_deref(), Some("12:8"));
     assert_eq!(at(origins.target("u")), None);
-    assert_eq!(at(origins.input(sinter_graph::derivation::InputId(0))).as_deref(), Some("1:13"));
+    assert_eq!(at(origins.input(sinter_graph::derivation::InputId::new(0))).as_deref(), Some("1:13"));
     assert_eq!(origins.files_field(node(&evaluation, "t")), None);
-    assert_eq!(at(origins.node_call(NodeId(99))), None);
+    assert_eq!(at(origins.node_call(NodeId::new(99))), None);
 }
 
 #[test]

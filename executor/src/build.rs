@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use sinter_graph::config::Configuration;
-use sinter_graph::derivation::{Derivation, Graph, InputId, NodeId, TargetValue};
+use sinter_graph::derivation::{Derivation, Graph, NodeId, TargetValue};
 use sinter_graph::digest::BlobDigest;
 use sinter_graph::inherit::Configurations;
 use sinter_graph::lock::Lock;
@@ -243,7 +243,7 @@ pub fn lock(request: LockRequest<'_>, listener: &dyn Listener) -> Result<Lock, B
     let store = Store::open(request.store)?;
     let progress = |progress| listener.on(Event::Packages(progress));
     let debian = Debian::new(store, request.mirrors, request.offline, &progress);
-    let all = (0..request.graph.inputs.len()).filter_map(|index| u32::try_from(index).ok().map(InputId)).collect();
+    let all = request.graph.input_ids().collect();
     let architecture = request.platform.architecture();
     let resolved = pins::resolve(request.graph, &all, request.file, request.locking, architecture, &debian)?;
     Ok(resolved.lock)

@@ -146,7 +146,6 @@ impl Sources {
 
     /// Every source of the graph, also those that nothing needed so far. One that cannot be listed is left out.
     pub(crate) fn all(&self, graph: &Graph) -> Vec<(InputId, SourceView)> {
-        let ids = (0..graph.inputs.len()).filter_map(|index| u32::try_from(index).ok().map(InputId));
         let list = |id| match (self.listings.get(&id), &graph.input(id).input) {
             (Some(_), _) => Some((id, self.view(id))),
             (None, Input::Directory { path }) => {
@@ -155,7 +154,7 @@ impl Sources {
             }
             (None, Input::Debian { .. }) => None,
         };
-        ids.filter_map(list).collect()
+        graph.input_ids().filter_map(list).collect()
     }
 }
 
@@ -200,8 +199,7 @@ impl Listing {
 /// Where trees with different configurations meet; what stands on such a place is not reported again.
 fn clashes(graph: &Graph) -> Vec<BuildError> {
     let configurations = Configurations::of(graph);
-    let ids = (0..graph.nodes.len()).filter_map(|index| u32::try_from(index).ok().map(NodeId));
-    let own = ids.filter_map(|id| configurations.of_node(id).err().filter(|clash| clash.node == id));
+    let own = graph.node_ids().filter_map(|id| configurations.of_node(id).err().filter(|clash| clash.node == id));
     own.map(BuildError::Configuration).collect()
 }
 
@@ -210,12 +208,9 @@ fn selections<'a>(
     graph: &'a Graph,
     needed: Option<&'a BTreeSet<NodeId>>,
 ) -> impl Iterator<Item = (Option<NodeId>, InputId, &'a Patterns)> {
-    let nodes = graph.nodes.iter().enumerate().filter_map(move |(index, node)| {
-        let id = NodeId(u32::try_from(index).ok()?);
-        needed.is_none_or(|needed| needed.contains(&id)).then_some((id, &node.derivation))
-    });
-    nodes.flat_map(|(id, derivation)| {
-        own_files(derivation).into_iter().filter_map(move |files| match leaf(files) {
+    let ids = graph.node_ids().filter(move |id| needed.is_none_or(|needed| needed.contains(id)));
+    ids.flat_map(|id| {
+        own_files(&graph.node(id).derivation).into_iter().filter_map(move |files| match leaf(files) {
             Files::Source { input, patterns } => Some((Some(id), *input, patterns)),
             _ => None,
         })

@@ -283,7 +283,7 @@ mod tests {
     ) -> Vec<(String, Option<u32>)> {
         let paths: Vec<TreePath> = files.iter().map(|file| TreePath::new(file).expect("a test path")).collect();
         let candidates = Candidates {
-            input: InputId(0),
+            input: InputId::new(0),
             name: "src",
             files: paths.iter().collect(),
             declared: declared.iter().map(|file| TreePath::new(file).expect("a test path")).collect(),

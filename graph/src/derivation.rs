@@ -11,13 +11,41 @@ use crate::config::ImageFields;
 use crate::pattern::Patterns;
 use crate::platform::Platform;
 
-/// Index of a [`Node`] in its [`Graph`].
+/// Index of a [`Node`] in its [`Graph`], which gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(pub u32);
+pub struct NodeId(u32);
 
-/// Index of a [`DeclaredInput`] in its [`Graph`].
+/// Index of a [`DeclaredInput`] in its [`Graph`], which gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InputId(pub u32);
+pub struct InputId(u32);
+
+impl NodeId {
+    /// The node at this index. For who holds a graph, [`Graph::add`] and [`Graph::node_ids`] give ids.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// The index in [`Graph::nodes`], and in any list with one item for each node.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl InputId {
+    /// The input at this index. For who holds a graph, [`Graph::add_input`] and [`Graph::input_ids`] give ids.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// The index in [`Graph::inputs`], and in any list with one item for each input.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// Everything that evaluating one `.build` file yields.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -236,7 +264,7 @@ impl Graph {
     /// If the id belongs to another graph: ids are made only together with their node.
     #[must_use]
     pub fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id.0 as usize]
+        &self.nodes[id.index()]
     }
 
     /// The input with this id.
@@ -245,7 +273,17 @@ impl Graph {
     /// If the id belongs to another graph: ids are made only together with their input.
     #[must_use]
     pub fn input(&self, id: InputId) -> &DeclaredInput {
-        &self.inputs[id.0 as usize]
+        &self.inputs[id.index()]
+    }
+
+    /// The ids of all nodes, in order.
+    pub fn node_ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..count(&self.nodes)).map(NodeId)
+    }
+
+    /// The ids of all inputs, in order.
+    pub fn input_ids(&self) -> impl Iterator<Item = InputId> + use<> {
+        (0..count(&self.inputs)).map(InputId)
     }
 
     /// Turns every target that is a selection of files into a tree that holds them and stands on nothing, so that all targets
@@ -264,25 +302,27 @@ impl Graph {
 
     /// Adds a node and gives its id.
     pub fn add(&mut self, node: Node) -> NodeId {
-        let id = NodeId(u32::try_from(self.nodes.len()).expect("evaluation is bounded far below 2^32 nodes"));
+        let id = NodeId(count(&self.nodes));
         self.nodes.push(node);
         id
     }
 
     /// Adds an input that is not there yet and gives its id.
     pub fn add_input(&mut self, name: &str, input: Input) -> InputId {
-        let id = InputId(u32::try_from(self.inputs.len()).expect("evaluation is bounded far below 2^32 inputs"));
+        let id = InputId(count(&self.inputs));
         self.inputs.push(DeclaredInput { name: name.to_owned(), input });
         id
     }
 
     /// Gives the id of this input, adding it if no equal one is there. Looks at all of them; who adds many keeps a map.
     pub fn intern_input(&mut self, name: &str, input: Input) -> InputId {
-        match self.inputs.iter().position(|known| known.input == input) {
-            Some(index) => InputId(u32::try_from(index).expect("ids are 32 bits wide")),
-            None => self.add_input(name, input),
-        }
+        let known = self.input_ids().find(|&id| self.input(id).input == input);
+        known.unwrap_or_else(|| self.add_input(name, input))
     }
+}
+
+fn count<T>(items: &[T]) -> u32 {
+    u32::try_from(items.len()).expect("evaluation is bounded far below 2^32 nodes and inputs")
 }
 
 impl Files {

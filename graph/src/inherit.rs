@@ -28,8 +28,7 @@ impl Configurations {
     #[must_use]
     pub fn of(graph: &Graph) -> Self {
         let mut known = Self(Vec::with_capacity(graph.nodes.len()));
-        for index in 0..graph.nodes.len() {
-            let id = NodeId(u32::try_from(index).expect("node ids are 32 bits wide"));
+        for id in graph.node_ids() {
             let configuration = known.derive(graph, id);
             known.0.push(configuration);
         }
@@ -45,7 +44,7 @@ impl Configurations {
     /// # Panics
     /// If the id belongs to another graph.
     pub fn of_node(&self, id: NodeId) -> Result<Configuration, ConfigurationClash> {
-        self.0[id.0 as usize].clone()
+        self.0[id.index()].clone()
     }
 
     /// The configuration of what something stands on; `None` is the empty tree.
@@ -147,7 +146,7 @@ mod tests {
     }
 
     fn base(graph: &mut Graph) -> NodeId {
-        add(graph, "base", Derivation::Unpack(Unpack { packages: InputId(0), system: true }))
+        add(graph, "base", Derivation::Unpack(Unpack { packages: InputId::new(0), system: true }))
     }
 
     #[test]

@@ -38,13 +38,13 @@ fn mode() -> impl Strategy<Value = Option<u32>> {
 }
 
 fn tree() -> impl Strategy<Value = NodeId> {
-    select(&[0, 1][..]).prop_map(NodeId)
+    select(&[0, 1][..]).prop_map(NodeId::new)
 }
 
 /// Of sources only what selects differently: a key holds what was selected, not how.
 fn files() -> impl Strategy<Value = Files> {
     let source = select(&["a.c", "b.c", "*.c"][..]).prop_map(|text| Files::Source {
-        input: InputId(0),
+        input: InputId::new(0),
         patterns: Patterns::new([text.to_owned()], []).expect("a pattern"),
     });
     let leaf = prop_oneof![

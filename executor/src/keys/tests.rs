@@ -55,8 +55,8 @@ impl World {
 
     /// The key of the last node, after those of all others.
     fn keys(&self, graph: &Graph) -> Vec<String> {
-        let all: BTreeSet<NodeId> = (0..graph.nodes.len()).map(|index| NodeId(index as u32)).collect();
-        let inputs = (0..graph.inputs.len()).map(|index| InputId(index as u32)).collect();
+        let all: BTreeSet<NodeId> = graph.node_ids().collect();
+        let inputs = graph.input_ids().collect();
         let needed = Needed { nodes: all, inputs };
         let store = Store::open(&self.directory.path().join("store")).expect("a store");
         let tree = WorkTree::discover(&self.directory.path().join("project")).expect("a work tree");
@@ -67,7 +67,7 @@ impl World {
         let inputs = KeyInputs {
             graph,
             sources: &sources,
-            pins: &Pins::for_test(InputId(1), self.suite, &self.closure, &self.essential),
+            pins: &Pins::for_test(InputId::new(1), self.suite, &self.closure, &self.essential),
             platform: &self.platform.parse().expect("a platform"),
             configurations: &configurations,
             image_configurations: &images.map(|&id| (id, configurations.of_node(id).expect("no clash"))).collect(),
@@ -92,7 +92,7 @@ fn graph(derivations: Vec<Derivation>) -> Graph {
 }
 
 fn unpack(system: bool) -> Derivation {
-    Derivation::Unpack(Unpack { packages: InputId(1), system })
+    Derivation::Unpack(Unpack { packages: InputId::new(1), system })
 }
 
 fn patterns(include: &str) -> Patterns {
@@ -100,7 +100,7 @@ fn patterns(include: &str) -> Patterns {
 }
 
 fn source(include: &str) -> Files {
-    Files::Source { input: InputId(0), patterns: patterns(include) }
+    Files::Source { input: InputId::new(0), patterns: patterns(include) }
 }
 
 pub(super) fn on_base(step: Step) -> Graph {
@@ -109,7 +109,7 @@ pub(super) fn on_base(step: Step) -> Graph {
 
 fn compile() -> Step {
     Step {
-        from: Some(NodeId(0)),
+        from: Some(NodeId::new(0)),
         files: vec![source("a.c")],
         script: Script { text: "cc -c a.c\n".to_owned(), interpreter: vec!["sh".to_owned(), "-eu".to_owned()] },
         ..Step::default()
@@ -118,11 +118,11 @@ fn compile() -> Step {
 
 fn whole() -> Graph {
     let image = Image {
-        tree: Some(NodeId(2)),
+        tree: Some(NodeId::new(2)),
         fields: ImageFields { entrypoint: Some(vec!["server".to_owned()]), ..ImageFields::default() },
         ..Image::default()
     };
-    let merge = Merge { items: vec![Item::Tree(NodeId(1)), Item::Files(source("b.c"))], ..Merge::default() };
+    let merge = Merge { items: vec![Item::Tree(NodeId::new(1)), Item::Files(source("b.c"))], ..Merge::default() };
     graph(vec![unpack(true), Derivation::from(compile()), Derivation::from(merge), Derivation::from(image)])
 }
 
@@ -152,7 +152,7 @@ fn names_limits_and_order_are_in_no_key() {
     assert_eq!(world.key(&renamed), key);
     assert_eq!(world.key(&on_base(Step { timeout_seconds: Some(9), ..compile() })), key);
     let swapped =
-        graph(vec![unpack(false), unpack(true), Derivation::from(Step { from: Some(NodeId(1)), ..compile() })]);
+        graph(vec![unpack(false), unpack(true), Derivation::from(Step { from: Some(NodeId::new(1)), ..compile() })]);
     assert_eq!(world.key(&swapped), key);
     world.write("undeclared", "new");
     assert_eq!(world.key(&on_base(compile())), key);
@@ -167,7 +167,7 @@ fn every_other_field_of_a_step_is_in_its_key() {
     let steps = [
         compile(),
         Step { from: None, ..compile() },
-        Step { from: Some(NodeId(1)), ..compile() },
+        Step { from: Some(NodeId::new(1)), ..compile() },
         Step { files: vec![], ..compile() },
         Step { files: vec![source("b.c")], ..compile() },
         Step { files: vec![source("*.c")], ..compile() },
@@ -194,9 +194,9 @@ fn every_kind_of_selection_has_its_own_key() {
     let place = |mode, owner: Option<&str>| Files::Place { what: what(), to: text("/x"), mode, owner: owner.map(text) };
     let selections = [
         source("a.c"),
-        Files::Tree { tree: NodeId(0), patterns: patterns("a.c") },
-        Files::Tree { tree: NodeId(1), patterns: patterns("a.c") },
-        Files::Tree { tree: NodeId(1), patterns: patterns("b.c") },
+        Files::Tree { tree: NodeId::new(0), patterns: patterns("a.c") },
+        Files::Tree { tree: NodeId::new(1), patterns: patterns("a.c") },
+        Files::Tree { tree: NodeId::new(1), patterns: patterns("b.c") },
         Files::Literal { path: text("a.c"), text: "int a;\n".into(), mode: None },
         Files::Literal { path: text("a.c"), text: "int a;\n".into(), mode: Some(0o600) },
         Files::Literal { path: text("a."), text: "cint a;\n".into(), mode: None },
@@ -247,8 +247,8 @@ fn place_of_a_package_is_in_no_key() {
 #[test]
 fn configuration_of_an_image_reaches_the_steps_above() {
     let above = |fields: ImageFields| {
-        let image = Image { tree: Some(NodeId(0)), configuration_from: None, fields };
-        let step = Step { from: Some(NodeId(1)), ..compile() };
+        let image = Image { tree: Some(NodeId::new(0)), configuration_from: None, fields };
+        let step = Step { from: Some(NodeId::new(1)), ..compile() };
         graph(vec![unpack(true), Derivation::from(image), Derivation::from(step)])
     };
     let world = World::new();
@@ -262,15 +262,15 @@ fn configuration_of_an_image_reaches_the_steps_above() {
 fn chosen_configuration_is_in_the_key_of_a_merge() {
     let image = |workdir: &str| {
         let fields = ImageFields { workdir: Some(workdir.to_owned()), ..ImageFields::default() };
-        Derivation::from(Image { tree: Some(NodeId(0)), configuration_from: None, fields })
+        Derivation::from(Image { tree: Some(NodeId::new(0)), configuration_from: None, fields })
     };
     let both = |chosen: Option<NodeId>| {
-        let items = vec![Item::Tree(NodeId(1)), Item::Tree(NodeId(2)), Item::Files(source("a.c"))];
+        let items = vec![Item::Tree(NodeId::new(1)), Item::Tree(NodeId::new(2)), Item::Files(source("a.c"))];
         let merge = Merge { items, configuration_from: chosen, ..Merge::default() };
         graph(vec![unpack(true), image("/a"), image("/b"), Derivation::from(merge)])
     };
     let world = World::new();
-    distinct([None, Some(NodeId(1)), Some(NodeId(2))].map(|chosen| world.key(&both(chosen))).to_vec());
+    distinct([None, Some(NodeId::new(1)), Some(NodeId::new(2))].map(|chosen| world.key(&both(chosen))).to_vec());
 }
 
 #[track_caller]

@@ -87,7 +87,7 @@ fn complete_lock_is_believed_and_left_alone() {
         let resolved = place.resolve(&[&["hello"]], locking).expect("everything is pinned");
         assert_eq!((resolved.added, place.text()), (vec![], Some(complete())));
         let names = |system| {
-            let packages = resolved.pins.packages(&Unpack { packages: InputId(0), system });
+            let packages = resolved.pins.packages(&Unpack { packages: InputId::new(0), system });
             packages.into_iter().map(|package| package.name).collect::<Vec<_>>()
         };
         assert_eq!(names(false), ["hello"]);

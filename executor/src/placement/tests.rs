@@ -56,7 +56,7 @@ impl Supply for World {
     }
 
     fn hash(&self, input: InputId, files: &[&SourceFile]) -> Result<Vec<ContentHash>, DirectoryError> {
-        if input == InputId(9) {
+        if input == InputId::new(9) {
             return Err(DirectoryError::Changed { path: PathBuf::from("x") });
         }
         Ok(files.iter().map(|file| ContentHash::of(file.path.as_bytes())).collect())
@@ -77,11 +77,11 @@ fn patterns(include: &[&str]) -> Patterns {
 }
 
 fn source(include: &[&str]) -> Files {
-    Files::Source { input: InputId(0), patterns: patterns(include) }
+    Files::Source { input: InputId::new(0), patterns: patterns(include) }
 }
 
 fn tree(include: &[&str]) -> Files {
-    Files::Tree { tree: NodeId(0), patterns: patterns(include) }
+    Files::Tree { tree: NodeId::new(0), patterns: patterns(include) }
 }
 
 fn moved(what: Files, to: &str) -> Files {
@@ -169,7 +169,7 @@ fn wrong_descriptions_say_what_to_do() {
         assert!(error.to_string().contains(words), "{error} should say {words}");
         assert_eq!(error.class(), ErrorClass::User);
     }
-    let unreadable = Files::Source { input: InputId(9), patterns: patterns(&["run"]) };
+    let unreadable = Files::Source { input: InputId::new(9), patterns: patterns(&["run"]) };
     assert_eq!(select(&unreadable, &world()).expect_err("it changed").class(), ErrorClass::Environment);
 }
 
