@@ -5,6 +5,7 @@
 //! another user, and Debian packages through this machine's apt configuration.
 
 mod bad_input;
+mod callers;
 mod consumers;
 mod crashes;
 mod debian_system;

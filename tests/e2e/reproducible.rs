@@ -1,9 +1,8 @@
 //! The same bytes in other places, by other users, at other times.
 
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
 
-use crate::support::{Built, Place, c_server, run, share_packages};
+use crate::support::{Built, Place, User, c_server, run, share_packages};
 
 /// The example in another place with another store that holds packages and no results.
 fn elsewhere() -> Place {
@@ -35,12 +34,7 @@ fn unprivileged_user_gives_same_digest() {
     let (_, built) = c_server();
     let place = elsewhere();
     let user = User::with_subordinate_ids("sinter-test");
-    let owned = run({
-        let mut command = Command::new("chown");
-        command.args(["-R", &format!("{0}:{0}", user.uid)]).arg(place.root());
-        command
-    });
-    owned.succeeds();
+    user.owns(place.root());
     let mut command = place.command(&["build", "-o", "oci:image"]);
     command.uid(user.uid).gid(user.uid).env("USER", "sinter-test");
     let again = Built::of(&run(command));
@@ -60,37 +54,4 @@ fn locked_and_offline_in_an_empty_network_gives_same_digest() {
     let command = fresh.program("unshare", &["--net", sinter, "build", "--locked", "--offline"]);
     let again = Built::of(&run(command));
     assert_eq!((again.digest, again.ran > 0), (built.digest.clone(), true));
-}
-
-/// A user of this machine with a range of subordinate ids.
-struct User {
-    uid: u32,
-}
-
-impl User {
-    /// Makes the account if it is not there.
-    fn with_subordinate_ids(name: &str) -> Self {
-        let id = || {
-            run({
-                let mut command = Command::new("id");
-                command.args(["-u", name]);
-                command
-            })
-        };
-        if id().code != Some(0) {
-            let mut command = Command::new("useradd");
-            run({
-                command.args(["--no-create-home", "--shell", "/usr/sbin/nologin", name]);
-                command
-            })
-            .succeeds();
-        }
-        for file in ["/etc/subuid", "/etc/subgid"] {
-            let text = std::fs::read_to_string(file).unwrap_or_default();
-            if !text.lines().any(|line| line.starts_with(&format!("{name}:"))) {
-                std::fs::write(file, format!("{text}{name}:600100000:65536\n")).expect("a range of subordinate ids");
-            }
-        }
-        Self { uid: id().stdout.trim().parse().expect("a user id") }
-    }
 }

@@ -212,12 +212,20 @@ fn fresh_directory(name: &str) -> PathBuf {
 /// Gives `place` the packages and indexes of the c-server store, and its lock, but none of its results.
 pub(crate) fn share_packages(place: &Place) {
     let (source, _) = c_server();
-    std::fs::create_dir_all(place.store()).expect("a store");
-    std::fs::create_dir(place.store().join("records")).expect("a store");
-    for part in ["version", "blobs", "index", "settled", "records/blob"] {
-        copy(&source.store().join(part), &place.store().join(part));
-    }
+    copy_packages(source.store(), place.store());
     place.write("sinter.lock", &source.read("sinter.lock"));
+}
+
+/// Gives `place` the packages of the small tree, and none of its results.
+pub(crate) fn share_tiny_packages(place: &Place) {
+    copy_packages(shared_store(), place.store());
+}
+
+fn copy_packages(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.join("records")).expect("a store");
+    for part in ["version", "blobs", "index", "settled", "records/blob"] {
+        copy(&from.join(part), &to.join(part));
+    }
 }
 
 /// Copies a store that others may be using at this moment.
@@ -235,4 +243,50 @@ pub(crate) fn copy_store(from: &Path, to: &Path) {
 pub(crate) fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-aT").args([from, to]).status().expect("cp");
     assert!(status.success(), "cannot copy {} to {}", from.display(), to.display());
+}
+
+/// Makes a program of the project that runs in any tree.
+pub(crate) fn compile(place: &Place, name: &str, text: &str) {
+    place.write(&format!("{name}.c"), text);
+    run(place.program("gcc", &["-static", "-s", "-o", name, &format!("{name}.c")])).succeeds();
+}
+
+/// A user of this machine with a range of subordinate ids.
+pub(crate) struct User {
+    pub(crate) uid: u32,
+}
+
+impl User {
+    /// Makes the account if it is not there.
+    pub(crate) fn with_subordinate_ids(name: &str) -> Self {
+        let id = || {
+            run({
+                let mut command = Command::new("id");
+                command.args(["-u", name]);
+                command
+            })
+        };
+        if id().code != Some(0) {
+            let mut command = Command::new("useradd");
+            run({
+                command.args(["--no-create-home", "--shell", "/usr/sbin/nologin", name]);
+                command
+            })
+            .succeeds();
+        }
+        for file in ["/etc/subuid", "/etc/subgid"] {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            if !text.lines().any(|line| line.starts_with(&format!("{name}:"))) {
+                std::fs::write(file, format!("{text}{name}:600100000:65536\n")).expect("a range of subordinate ids");
+            }
+        }
+        Self { uid: id().stdout.trim().parse().expect("a user id") }
+    }
+
+    /// Gives this user a directory and all in it.
+    pub(crate) fn owns(&self, directory: &Path) {
+        let mut command = Command::new("chown");
+        command.args(["-R", &format!("{0}:{0}", self.uid)]).arg(directory);
+        run(command).succeeds();
+    }
 }
