@@ -25,9 +25,6 @@ impl Followed {
 }
 
 /// Compiles patterns for a tree; what does not start with `/` is relative to `base`.
-///
-/// # Errors
-/// The first text that is no pattern.
 pub(super) fn follow(patterns: &Patterns, base: &TreePath, tree: &Tree) -> Followed {
     let mut written = BTreeMap::new();
     let mut all = |texts: &[String]| -> Vec<String> {

@@ -284,7 +284,7 @@ fn patterns_walk_over_links_to_directories() {
         Ok(select(files, &world)?.iter().map(path).collect())
     };
     let without = |include: &str, exclude: &str| Files::Tree {
-        tree: NodeId(0),
+        tree: NodeId::new(0),
         patterns: Patterns::new([include.to_owned()], [exclude.to_owned()]).expect("patterns"),
     };
     for (files, expected) in [
