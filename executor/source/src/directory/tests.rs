@@ -93,6 +93,20 @@ fn make_old(path: &Path) {
 }
 
 #[test]
+fn repositories_of_both_hashes_are_read() {
+    for format in ["sha1", "sha256"] {
+        let place = Place::new();
+        place.git(&["init", "-q", &format!("--object-format={format}")]);
+        place.write("a", "1").write("sub/b", "2").write("new", "3").write(".gitignore", "*.o\n").write("x.o", "4");
+        place.git(&["add", "a", "sub", ".gitignore"]);
+        assert_eq!(place.list(""), [".gitignore", "a", "new", "sub/b"], "{format}");
+        place.git(&["commit", "-qm", "one"]);
+        assert_as_git(&place, "");
+        assert_as_git(&place, "sub");
+    }
+}
+
+#[test]
 fn plain_directory_lists_all_files() {
     let place = Place::new();
     place.write("b", "1").write("a/x", "2").write(".hidden", "3").write(".gitignore", "*").write("x.git", "4");
