@@ -21,6 +21,7 @@ use std::sync::Arc;
 use sinter_graph::derivation::{InputId, NodeId};
 use sinter_graph::digest::{ContentHash, FilesDigest, LayerDigest};
 use sinter_graph::path::TreePath;
+use sinter_graph::pattern::Patterns;
 use sinter_graph::tree::{Kind, Manifest, Tree};
 use sinter_source::directory::{DirectoryError, SourceFile};
 
@@ -36,6 +37,11 @@ pub trait Supply {
     /// # Errors
     /// If they cannot be listed.
     fn source(&self, input: InputId) -> Result<SourceView, DirectoryError>;
+
+    /// What patterns select from that source, as indices of its files, if somebody found out already.
+    fn matched(&self, _input: InputId, _patterns: &Patterns) -> Option<&[usize]> {
+        None
+    }
 
     /// The hashes of regular files of that source, in order.
     ///

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sinter_graph::derivation::{Files, InputId, NodeId};
 use sinter_graph::digest::ContentHash;
 use sinter_graph::path::TreePath;
+use sinter_graph::pattern::Patterns;
 use sinter_graph::stack::Stack;
 use sinter_graph::tree::Tree;
 use sinter_source::directory::{DirectoryError, SourceFile};
@@ -101,6 +102,10 @@ struct Answers<'a> {
 impl Supply for Answers<'_> {
     fn source(&self, input: InputId) -> Result<SourceView, DirectoryError> {
         Ok(self.context.sources.view(input))
+    }
+
+    fn matched(&self, input: InputId, patterns: &Patterns) -> Option<&[usize]> {
+        self.context.sources.matched(input, patterns)
     }
 
     fn hash(&self, input: InputId, files: &[&SourceFile]) -> Result<Vec<ContentHash>, DirectoryError> {

@@ -29,12 +29,15 @@ pub(crate) struct Sources {
 
 /// One `dir` input.
 struct Listing {
+    work_tree: WorkTree,
     name: String,
     directory: String,
     /// Sorted by path.
     files: Arc<Vec<SourceFile>>,
     /// Of the selected files, by their index.
     hashes: BTreeMap<usize, ContentHash>,
+    /// Every selection of the needed derivations: many of them are made by more than one.
+    selections: BTreeMap<Patterns, Vec<usize>>,
 }
 
 /// A file of a source that some derivation selects.
@@ -55,12 +58,15 @@ impl Sources {
         store: &Store,
     ) -> Result<Self, BuildError> {
         let mut sources = Self::list(graph, &needed.inputs, work_tree)?;
-        let mut wanted: BTreeMap<InputId, BTreeSet<usize>> = BTreeMap::new();
         for (node, input, patterns) in selections(graph, Some(&needed.nodes)) {
-            let indices = sources.listings[&input].select(node, patterns)?;
-            wanted.entry(input).or_default().extend(indices);
+            if let Some(listing) = sources.listings.get_mut(&input)
+                && !listing.selections.contains_key(patterns)
+            {
+                let indices = listing.select(node, patterns)?;
+                listing.selections.insert(patterns.clone(), indices);
+            }
         }
-        sources.hash(&wanted, store)?;
+        sources.hash(store)?;
         Ok(sources)
     }
 
@@ -71,38 +77,44 @@ impl Sources {
             if let Input::Directory { path } = &declared.input {
                 let files = Arc::new(work_tree.list(path)?);
                 let (name, directory) = (declared.name.clone(), path.clone());
-                listings.insert(id, Listing { name, directory, files, hashes: BTreeMap::new() });
+                let work_tree = work_tree.clone();
+                listings.insert(
+                    id,
+                    Listing { work_tree, name, directory, files, hashes: BTreeMap::new(), selections: BTreeMap::new() },
+                );
             }
         }
         Ok(Self { work_tree: work_tree.clone(), listings })
     }
 
-    fn hash(&mut self, wanted: &BTreeMap<InputId, BTreeSet<usize>>, store: &Store) -> Result<(), BuildError> {
-        if wanted.is_empty() {
+    /// Hashes what is selected.
+    fn hash(&mut self, store: &Store) -> Result<(), BuildError> {
+        if self.listings.values().all(|listing| listing.selections.is_empty()) {
             return Ok(());
         }
         let mut cache = HashCache::open(&store.index_directory(), self.work_tree.root());
-        for (input, indices) in wanted {
-            let Some(listing) = self.listings.get_mut(input) else { continue };
+        for listing in self.listings.values_mut() {
+            let indices: BTreeSet<usize> = listing.selections.values().flatten().copied().collect();
             let files: Vec<&SourceFile> = indices.iter().map(|&index| &listing.files[index]).collect();
             let hashes = self.work_tree.hash(&listing.directory, &files, &mut cache)?;
-            listing.hashes = indices.iter().copied().zip(hashes).collect();
+            listing.hashes = indices.into_iter().zip(hashes).collect();
         }
         // A cache that cannot be written makes the next build slower and nothing worse.
         let _ = cache.save();
         Ok(())
     }
 
-    /// The selected files of a source, by path. The patterns were checked when the sources were loaded.
+    /// The files of a selection that a needed derivation makes, by path.
     pub(crate) fn selected(&self, input: InputId, patterns: &Patterns) -> Vec<SelectedSource<'_>> {
-        let Some(listing) = self.listings.get(&input) else { return vec![] };
-        let indices = listing.select(None, patterns).unwrap_or_default();
-        indices
-            .into_iter()
-            .filter_map(|index| {
-                Some(SelectedSource { file: &listing.files[index], content: *listing.hashes.get(&index)? })
-            })
-            .collect()
+        let listing = self.listings.get(&input).expect("every input of a needed derivation was listed");
+        let indices = listing.selections.get(patterns).expect("every selection of a needed derivation was made");
+        let file = |&index: &usize| SelectedSource { file: &listing.files[index], content: listing.hashes[&index] };
+        indices.iter().map(file).collect()
+    }
+
+    /// The indices of the files of a selection, if it was made when the sources were loaded.
+    pub(crate) fn matched(&self, input: InputId, patterns: &Patterns) -> Option<&[usize]> {
+        self.listings.get(&input)?.selections.get(patterns).map(Vec::as_slice)
     }
 
     /// Writes the content of a selection: paths, kinds and hashes.
@@ -185,10 +197,23 @@ impl Listing {
         })
     }
 
+    /// What to do about a pattern that names something in a submodule whose files nobody has asked git for.
+    fn missing_submodule(&self, pattern: &str) -> Option<String> {
+        let literal: Vec<&str> = pattern.split('/').take_while(|segment| !segment.contains(['*', '?', '['])).collect();
+        let directory = TreePath::normalized(&self.directory).ok()?;
+        let place = directory.join(&TreePath::normalized(literal.join("/")).ok()?);
+        let missing = self.work_tree.missing_submodules().unwrap_or_default();
+        let near = missing.iter().find(|path| path.starts_with(&place) || place.starts_with(path))?;
+        Some(format!(
+            "the submodule `{near}` is not there: run `git submodule update --init {near}` in the top directory"
+        ))
+    }
+
     fn no_match(&self, node: Option<NodeId>, pattern: String) -> BuildError {
         let near = || nearest_path(&pattern, self.files.iter().map(|file| &file.path));
         let suggestion = self
             .link_on_the_way(&pattern)
+            .or_else(|| self.missing_submodule(&pattern))
             .or_else(|| near().map(|path| format!("did you mean `{path}`?")))
             .or_else(|| advice(&pattern).map(str::to_owned));
         let directory = if self.directory.is_empty() { "." } else { &self.directory };

@@ -75,6 +75,16 @@ fn pattern_behind_a_link_names_the_link() {
 }
 
 #[test]
+fn pattern_in_a_missing_submodule_names_git() {
+    let place = Place::empty();
+    place.write("main.build", "input src = dir(\".\")\ntarget t = image { layers = [src[\"deps/**/*.c\"]] }\n");
+    let script = "git init -q && git update-index --add --cacheinfo \
+                  160000,0123456789012345678901234567890123456789,deps/lib && mkdir -p deps/lib";
+    run(place.program("sh", &["-c", script])).succeeds();
+    place.sinter(&["check"]).fails(2, &["E0430", "`deps/lib`", "git submodule update --init deps/lib"]);
+}
+
+#[test]
 fn unknown_target_is_answered_with_a_suggestion() {
     let place = Place::tiny("target server = image { layers = [tiny] }\n");
     place.sinter(&["build", "sever"]).fails(2, &["no target `sever`", "did you mean `server`?"]);

@@ -99,6 +99,14 @@ pub enum PlacementError {
         /// The selection.
         origin: String,
     },
+    /// A bug: a selected file has no content.
+    #[error("sinter itself failed: nothing is known about the content of `{path}` of `{origin}`")]
+    Lost {
+        /// The file.
+        path: TreePath,
+        /// The selection.
+        origin: String,
+    },
     /// The tree's links lead in a circle.
     #[error("`/{path}` of `{origin}` cannot be placed: symbolic links on the way form a loop")]
     LinkLoop {
@@ -115,6 +123,7 @@ impl PlacementError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Directory(error) => error.class(),
+            Self::Lost { .. } => ErrorClass::Internal,
             _ => ErrorClass::User,
         }
     }

@@ -71,8 +71,14 @@ fn pick(files: &Files, supply: &dyn Supply) -> Result<Picked, PlacementError> {
 
 fn from_source(input: InputId, patterns: &Patterns, supply: &dyn Supply) -> Result<Picked, PlacementError> {
     let view = supply.source(input)?;
-    let selection = patterns.select_from_source(&view.files, |file| &file.path)?;
-    all_matched(&selection, &view.name, || view.files.iter().map(|file| &file.path))?;
+    let matched = match supply.matched(input, patterns) {
+        Some(known) => known.to_vec(),
+        None => {
+            let selection = patterns.select_from_source(&view.files, |file| &file.path)?;
+            all_matched(&selection, &view.name, || view.files.iter().map(|file| &file.path))?;
+            selection.matched
+        }
+    };
     let item = |&index: &usize| {
         let file = view.files[index].clone();
         let mode = match file.kind {
@@ -82,7 +88,7 @@ fn from_source(input: InputId, patterns: &Patterns, supply: &dyn Supply) -> Resu
         };
         Item { path: file.path.clone(), mode, owner: None, content: Content::Unread { input, file } }
     };
-    let items = selection.matched.iter().map(item).collect();
+    let items = matched.iter().map(item).collect();
     Ok(Picked { origin: view.name.into(), absolute: false, base: TreePath::root(), items, tree: None })
 }
 
@@ -184,7 +190,7 @@ impl Picked {
         let mut hashes = hash_unread(&self.items, supply)?;
         let (absolute, origin) = (self.absolute, self.origin);
         let finish = |(index, item): (usize, Item)| item.finish(absolute, &origin, hashes.remove(&index));
-        Ok(self.items.into_iter().enumerate().filter_map(finish).collect())
+        self.items.into_iter().enumerate().map(finish).collect()
     }
 }
 
@@ -216,8 +222,9 @@ impl Item {
         }
     }
 
-    /// `None` only if [`Supply::hash`] gave fewer hashes than it was asked for.
-    fn finish(self, absolute: bool, origin: &Arc<str>, hash: Option<ContentHash>) -> Option<Selected> {
+    /// Fails only if [`Supply`] gave fewer hashes or layers than there are: a file must not get lost silently.
+    fn finish(self, absolute: bool, origin: &Arc<str>, hash: Option<ContentHash>) -> Result<Selected, PlacementError> {
+        let lost = PlacementError::Lost { path: self.path.clone(), origin: origin.to_string() };
         let path = if absolute { SelectedPath::Absolute(self.path) } else { SelectedPath::Relative(self.path) };
         let mut selected = Selected {
             path,
@@ -238,14 +245,14 @@ impl Item {
             Content::Unread { input, file } => match file.kind {
                 SourceKind::Symlink { target } => selected.kind = Kind::Symlink { target },
                 SourceKind::Regular { .. } => {
-                    selected.kind = Kind::File { size: file.size, content: hash? };
+                    selected.kind = Kind::File { size: file.size, content: hash.ok_or(lost)? };
                     selected.source = ContentSource::WorkTree { input, path: file.path };
                 }
             },
             Content::Shown { view, shown } => {
                 selected.former_owner = Some((shown.entry.uid, shown.entry.gid));
                 if let Kind::File { .. } = shown.entry.kind {
-                    let (layer, name) = (*view.layers.get(shown.layer.0)?, shown.entry.path);
+                    let (layer, name) = (*view.layers.get(shown.layer.0).ok_or(lost)?, shown.entry.path);
                     let carrier = shown.link_of.unwrap_or_else(|| name.clone());
                     selected.source = ContentSource::Layer { digest: layer, path: carrier.clone() };
                     selected.name = Some(LayerName { layer, carrier, name });
@@ -254,7 +261,7 @@ impl Item {
                 selected.kind = shown.entry.kind;
             }
         }
-        Some(selected)
+        Ok(selected)
     }
 }
 

@@ -56,10 +56,17 @@ impl Supply for World {
     }
 
     fn hash(&self, input: InputId, files: &[&SourceFile]) -> Result<Vec<ContentHash>, DirectoryError> {
+        if input == InputId::new(7) {
+            return Ok(vec![]);
+        }
         if input == InputId::new(9) {
             return Err(DirectoryError::Changed { path: PathBuf::from("x") });
         }
         Ok(files.iter().map(|file| ContentHash::of(file.path.as_bytes())).collect())
+    }
+
+    fn matched(&self, input: InputId, _: &Patterns) -> Option<&[usize]> {
+        (input == InputId::new(8)).then_some(&[2, 4])
     }
 
     fn tree(&self, _: NodeId) -> TreeView {
@@ -128,6 +135,15 @@ fn descriptions_select_what_they_say() {
     ] {
         assert_eq!(selected(&files), expected, "{files:?}");
     }
+}
+
+#[test]
+fn what_was_matched_is_not_matched_again() {
+    let from = |input: u32| Files::Source { input: InputId(input), patterns: patterns(&["run"]) };
+    assert_eq!(selected(&from(8)), "src/a 644, x.build 644");
+    // A file whose content nobody knows must not get lost.
+    let lost = select(&from(7), &world()).expect_err("a hash is missing");
+    assert!(matches!(lost, PlacementError::Lost { .. }) && lost.class() == ErrorClass::Internal, "{lost}");
 }
 
 #[test]

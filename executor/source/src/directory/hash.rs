@@ -60,7 +60,10 @@ impl WorkTree {
                 cache.insert(path.clone(), file.stat, known.content);
             }
         }
-        Ok(hashes.into_iter().flatten().collect())
+        let known = |(file, hash): (&&SourceFile, Option<ContentHash>)| {
+            hash.ok_or_else(|| DirectoryError::Changed { path: self.locate(relative_directory, &file.path) })
+        };
+        files.iter().zip(hashes).map(known).collect()
     }
 }
 

@@ -17,11 +17,14 @@ mod hash;
 mod repository;
 mod walk;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use sinter_graph::path::TreePath;
+
+use repository::Repository;
 
 pub use cache::HashCache;
 pub use error::DirectoryError;
@@ -130,6 +133,30 @@ impl WorkTree {
     pub fn list(&self, relative_directory: &str) -> Result<Vec<SourceFile>, DirectoryError> {
         let relative = self.checked(relative_directory)?;
         walk::list(self, &relative)
+    }
+
+    /// The submodules whose files are not there, because nobody has asked git for them; relative to the root, sorted.
+    ///
+    /// # Errors
+    /// If a repository cannot be read.
+    pub fn missing_submodules(&self) -> Result<Vec<TreePath>, DirectoryError> {
+        let mut missing = Vec::new();
+        // A submodule's directory replaced by a link could lead in a circle.
+        let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
+        let mut pending: Vec<TreePath> = self.is_git.then(TreePath::root).into_iter().collect();
+        while let Some(repository) = pending.pop() {
+            let directory = self.root.join(repository.to_os_path());
+            if !seen.insert(std::fs::canonicalize(&directory).unwrap_or(directory)) {
+                continue;
+            }
+            for path in Repository::open(&self.root.join(repository.to_os_path()))?.submodules() {
+                let Ok(path) = TreePath::new(path).map(|path| repository.join(&path)) else { continue };
+                let is_there = repository::looks_like_git(&self.root.join(path.to_os_path()));
+                if is_there { pending.push(path) } else { missing.push(path) }
+            }
+        }
+        missing.sort();
+        Ok(missing)
     }
 
     /// Where a file of the listing of `relative_directory` is.

@@ -42,6 +42,12 @@ impl Repository {
             || self.index.path_is_directory(directory.as_bstr())
     }
 
+    /// The directories that the index holds as submodules, relative to the root of the repository.
+    pub(super) fn submodules(&self) -> impl Iterator<Item = &[u8]> {
+        let entries = self.index.entries().iter().filter(|entry| entry.mode.is_submodule());
+        entries.map(|entry| entry.path(&self.index).as_bytes())
+    }
+
     /// Whether an untracked path is ignored.
     pub(super) fn ignores(&mut self, path: &[u8], is_directory: bool) -> Result<bool, DirectoryError> {
         let mode = if is_directory { Mode::DIR } else { Mode::FILE };

@@ -107,6 +107,32 @@ fn repositories_of_both_hashes_are_read() {
 }
 
 #[test]
+fn submodules_that_are_not_there_are_told() {
+    let (inner, library, place) = (Place::repository(), Place::repository(), Place::repository());
+    inner.write("i.c", "1").git(&["add", "."]);
+    inner.git(&["commit", "-qm", "one"]);
+    let add = |to: &Place, what: &Place, at: &str| {
+        to.git(&["submodule", "--quiet", "add", what.0.path().to_str().expect("a text path"), at]);
+        to.git(&["commit", "-qm", "a submodule"]);
+    };
+    add(&library, &inner, "inner");
+    add(&place, &library, "deps/lib");
+    add(&place, &inner, "deps/other");
+    let missing = |tree: &WorkTree| -> Vec<String> {
+        tree.missing_submodules().expect("a repository").iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(missing(&place.tree()), ["deps/lib/inner"], "adding one asks for its files, not for those in it");
+    let clone = Place::new();
+    clone.git(&["clone", "-q", place.0.path().to_str().expect("a text path"), "."]);
+    assert_eq!(missing(&clone.tree()), ["deps/lib", "deps/other"]);
+    std::fs::remove_dir(clone.path("deps/other")).expect("an empty directory");
+    assert_eq!(missing(&clone.tree()), ["deps/lib", "deps/other"]);
+    clone.git(&["submodule", "--quiet", "update", "--init", "--recursive"]);
+    assert!(missing(&clone.tree()).is_empty());
+    assert!(missing(&Place::new().tree()).is_empty());
+}
+
+#[test]
 fn plain_directory_lists_all_files() {
     let place = Place::new();
     place.write("b", "1").write("a/x", "2").write(".hidden", "3").write(".gitignore", "*").write("x.git", "4");
