@@ -23,4 +23,5 @@ mod support;
 mod surroundings;
 mod terminal;
 mod times;
+mod together;
 mod undeclared;

@@ -44,6 +44,21 @@ impl Place {
         place
     }
 
+    /// A project whose tree `small` has 3 MB: a shell and five commands, taken out of the small tree of [`TINY`]; the store
+    /// is its own. For tests that make many layers, or hurt them.
+    pub(crate) fn small(build: &str) -> Self {
+        let place = Self::empty();
+        let tree = tiny_directory();
+        for (from, to) in SMALL_FILES {
+            let to = place.project().join("small").join(to);
+            std::fs::create_dir_all(to.parent().expect("a file has a parent")).expect("parents");
+            std::fs::copy(tree.join("usr").join(from), to).expect("a file of the small tree");
+        }
+        place.write("small/data/deep/base", "base\n");
+        place.write("main.build", &format!("{SMALL}\n{build}"));
+        place
+    }
+
     /// A copy of an example, without what it may have built in place.
     pub(crate) fn example(name: &str) -> Self {
         let place = Self::empty();
@@ -168,6 +183,35 @@ input src  = dir(".")
 input base = debian("bookworm", ["bash", "coreutils", "dash"])
 let tiny = debian.unpack(base)
 "#;
+
+/// The head of projects that stand on less.
+pub(crate) const SMALL: &str = r#"input src = dir(".")
+let small = run {
+  from   = [place(sub(src["small"], "small"), "/")]
+  script = sh """
+    echo small > /small
+  """
+}
+"#;
+
+/// What a shell and commands need that nothing else is linked to: where it is below `usr`, and where it goes.
+const SMALL_FILES: [(&str, &str); 8] = [
+    ("bin/dash", "bin/sh"),
+    ("bin/cat", "bin/cat"),
+    ("bin/ln", "bin/ln"),
+    ("bin/rm", "bin/rm"),
+    ("bin/chmod", "bin/chmod"),
+    ("bin/sleep", "bin/sleep"),
+    ("lib/x86_64-linux-gnu/libc.so.6", "lib/x86_64-linux-gnu/libc.so.6"),
+    ("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "lib64/ld-linux-x86-64.so.2"),
+];
+
+/// The one layer of the shared store that holds the small tree, unpacked.
+fn tiny_directory() -> PathBuf {
+    let layers = std::fs::read_dir(shared_store().join("layers")).expect("layers").flatten();
+    let mut trees = layers.map(|layer| layer.path().join("fs"));
+    trees.find(|tree| tree.join("usr/bin/dash").is_file()).expect("the layer of the small tree")
+}
 
 /// A store that holds the small tree; many tests share it, as many builds share a store.
 fn shared_store() -> &'static Path {

@@ -98,6 +98,8 @@ impl Runner for LocalRunner {
         match self.converse(&request, &lease, output)? {
             Reply::Ran { ending: Ending::Code(0), line } => {
                 let layer = self.captured(document, inputs, &workspace, &upper)?;
+                // Another build may have found damage in what this script has read.
+                lease.confirm()?;
                 Ok(StepResult { ending: Ending::Code(0), line, layer, full_disk: None })
             }
             // Asked before the workspace goes, which may be what fills the disk.

@@ -68,6 +68,25 @@ impl Lease {
     pub fn examine(&self) -> Result<(), StoreError> {
         self.held.iter().try_for_each(|held| self.store.examine(held))
     }
+
+    /// Looks whether all of this still lies in its place: whoever finds a layer damaged takes it away, and what was read
+    /// from it until then may be wrong.
+    ///
+    /// # Errors
+    /// If a layer was taken away or replaced meanwhile, or if nobody can tell.
+    pub fn confirm(&self) -> Result<(), StoreError> {
+        self.held.iter().try_for_each(Held::confirm)
+    }
+}
+
+impl Held {
+    fn confirm(&self) -> Result<(), StoreError> {
+        match identity(&self.directory) {
+            Ok(found) if found == self.identity => Ok(()),
+            Err(error) if !is_absence(&error) => Err(StoreError::io(&self.directory, "read", error)),
+            _ => Err(StoreError::MissingLayer { digest: self.digest }),
+        }
+    }
 }
 
 impl Store {
@@ -106,10 +125,7 @@ impl Store {
         }
         let root = self.open_unpacked(&held.digest, &held.directory)?;
         let manifest = self.manifest(&held.digest)?;
-        let replaced = identity(&held.directory).ok() != Some(held.identity);
-        if replaced {
-            return Err(StoreError::MissingLayer { digest: held.digest });
-        }
+        held.confirm()?;
         let error = |error| StoreError::io(&held.directory, "read", error);
         let sealed = match self.seal(&held.digest)? {
             Some(seal) => seal.broken(&root, &manifest).map_err(error)?.is_none(),

@@ -205,6 +205,7 @@ fn what_cannot_be_read_is_not_damaged() {
     fs::rename(&layers, &away).expect("a rename");
     symlink("layers", &layers).expect("a loop");
     assert!(matches!(lease.examine().expect_err("unreadable"), StoreError::Fs(_)));
+    assert!(matches!(lease.confirm().expect_err("unreadable"), StoreError::Fs(_)));
     assert!(matches!(store.verify_layer(&scene.digest).expect_err("unreadable"), StoreError::Fs(_)));
     assert!(matches!(store.has_layer(&scene.digest).expect_err("unreadable"), StoreError::Fs(_)));
     fs::remove_file(&layers).expect("a removal");
@@ -219,13 +220,17 @@ fn leased_layers_survive_their_withdrawal() {
     let lease = other.ensure(&[scene.digest]).expect("a lease");
     let mounted = fs::File::open(lease.directory(&scene.digest).expect("a directory")).expect("as if mounted");
     fs::write(file(&scene.layer()), "x").expect("damage");
+    lease.confirm().expect("nobody has found it yet");
     mine.verify_layer(&scene.digest).expect_err("damage");
+    assert!(matches!(lease.confirm().expect_err("it was taken away"), StoreError::MissingLayer { .. }));
     drop(mine);
     assert_eq!(entries_below(&mounted), 3, "what is mounted stays");
     // The layer is made again under the same name; who mounted the damaged one is told all the same.
     let third = scene.open();
     assert_eq!(numbered(3).publish(&third), scene.digest);
-    assert!(matches!(lease.examine().expect_err("another directory"), StoreError::MissingLayer { .. }));
+    for error in [lease.examine(), lease.confirm()].map(|looked| looked.expect_err("another directory")) {
+        assert!(matches!(error, StoreError::MissingLayer { .. }), "{error}");
+    }
     third.ensure(&[scene.digest]).expect("a lease").examine().expect("the new one is whole");
     let trash = third.root().join("trash");
     drop((lease, other, third));
