@@ -89,6 +89,23 @@ impl NamedLock {
     }
 }
 
+/// Removes the locks of a directory that nobody holds: those of dead processes.
+pub(crate) fn sweep(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        // Locked while it is removed: who waits for it finds that its name is gone.
+        let _ = remove_free(&entry.path());
+    }
+}
+
+fn remove_free(path: &Path) -> io::Result<()> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if try_lock(&file)? && is_named(path, &file.metadata()?) {
+        std::fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
 fn open(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).custom_flags(flags).open(path)

@@ -18,7 +18,7 @@ use crate::layout::prepare;
 use crate::leases::Leases;
 use crate::manifests::Manifests;
 use crate::moment::unique_name;
-use crate::named_lock::{NamedLock, WaitFor, WaitListener};
+use crate::named_lock::{self, NamedLock, WaitFor, WaitListener};
 use crate::trash::Trash;
 use crate::workspace::{Workspace, sweep};
 
@@ -282,6 +282,7 @@ impl Store {
         let (work, trash) = (self.root().join("work"), self.root().join("trash"));
         sweep(&work, &trash).map_err(|error| StoreError::io(&work, "read", error))?;
         self.leases().sweep();
+        named_lock::sweep(&self.root().join("turns"));
         let left = std::fs::read_dir(&trash).map_err(|error| StoreError::io(&trash, "read", error))?;
         if left.count() > 0 {
             let (trash, leases) = (self.inner.trash.clone(), self.inner.leases.clone());

@@ -1,9 +1,12 @@
 //! Turns: equal work of two processes is done once.
 //!
 //! Whoever is to make the result of a content key takes the key's turn first and looks the result up again when it has
-//! it. The file `turns/HEX` is removed by its holder, under the lock, so that the directory stays empty.
+//! it. The file `turns/HEX` is removed by its holder, under the lock, so that the directory stays empty. Those of dead
+//! processes are removed when a store is opened: whoever finds their result asks for no turn.
 //!
 //! Must not know: what is made.
+
+use std::path::PathBuf;
 
 use sinter_graph::digest::ContentKey;
 
@@ -14,7 +17,7 @@ use crate::store::Store;
 /// The turn of one key in this process; ends when dropped.
 #[derive(Debug)]
 pub struct Turn {
-    path: std::path::PathBuf,
+    path: PathBuf,
     _lock: NamedLock,
 }
 
@@ -67,5 +70,19 @@ mod tests {
         });
         assert_eq!(most.into_inner(), 1);
         assert_eq!(std::fs::read_dir(root.join("turns")).expect("a listing").count(), 0);
+    }
+    #[test]
+    fn turns_of_the_dead_are_swept_and_living_ones_stay() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().join("store");
+        let store = Store::open(&root).expect("a store");
+        let living = store.turn(&ContentKey::from_bytes([7; 32])).expect("a turn");
+        std::fs::write(root.join("turns/dead"), "1 2\n").expect("the turn of a dead process");
+        let other = Store::open(&root).expect("a store");
+        let left = || std::fs::read_dir(root.join("turns")).expect("a listing").count();
+        assert_eq!(left(), 1);
+        drop(living);
+        assert_eq!(left(), 0);
+        drop(other);
     }
 }
