@@ -1,47 +1,88 @@
-//! Killed at any moment: the next run completes and gives the same digest.
+//! Three builds at once on one store, killed at any moment: the store stays whole, and the next run completes and gives the
+//! same digest. Kills at each point where something becomes visible are in `kills.rs`.
 
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use sinter_graph::digest::LayerDigest;
+use sinter_store::Store;
+
+use crate::generated::number_of;
+use crate::random::Random;
 use crate::support::{Built, Place, c_server, share_packages};
 
-/// How many times a build is killed; `cargo xtask soak` sets more.
-fn kills() -> u32 {
-    std::env::var("SINTER_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
-}
+const AT_ONCE: usize = 3;
+/// How many builds are killed; `cargo xtask soak` sets more.
+const FEW: u64 = 36;
+/// Builds that are not killed by then have ended.
+const LATEST_MILLISECONDS: u64 = 1500;
 
 #[test]
-fn killed_build_is_finished_by_the_next_one() {
+fn killed_builds_leave_a_whole_store_and_the_next_one_completes() {
     let (source, built) = c_server();
-    let place = Place::copy_of(source);
-    share_packages(&place);
-    let mut random = Random(0x5157_e4b1);
+    let places = places(source);
+    let mut random = Random::new(0x5157_e4b1);
+    let rounds = number_of("SINTER_SOAK").unwrap_or(FEW).div_ceil(AT_ONCE as u64);
     let mut interrupted = 0;
-    for kill in 0..kills() {
-        if kill % 20 == 19 {
-            // Long runs start from nothing now and then, or most kills would hit a build that has nothing to do.
-            std::fs::remove_dir_all(place.store().join("records")).expect("records");
+    for round in 0..rounds {
+        if round % 20 == 19 {
+            // Long runs start from nothing now and then, or most kills would hit builds that have nothing to do.
+            std::fs::remove_dir_all(places[0].store().join("records")).expect("records");
         }
-        edit(&place, kill);
-        let mut child = place
-            .command(&["build", "-o", "oci:image"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("sinter");
-        std::thread::sleep(Duration::from_millis(random.below(1500)));
+        // Two of them do the same work, so that one waits for the other, which dies.
+        places.iter().enumerate().for_each(|(index, place)| edit(place, 2 * round + (index as u64) / 2));
+        interrupted += killed(places.each_ref().map(start), &mut random);
+    }
+    assert!(interrupted > 0, "every build ended before it was killed");
+    for place in &places {
+        restore(place);
+        let ran = place.sinter(&["build", "-o", "oci:image"]);
+        assert_eq!(Built::of(&ran).digest, built.digest);
+    }
+    let (layers, lost) = expect_whole(places[0].store());
+    assert_eq!(lost, 0, "the store knows layers that it does not hold");
+    let total = rounds * AT_ONCE as u64;
+    println!(
+        "soak: {interrupted} of {total} builds, three at once, were killed before they ended; the last one and all \
+         {layers} layers of the store are whole, and nothing is left"
+    );
+}
+
+/// Copies of the project that share a store.
+fn places(source: &Place) -> [Place; AT_ONCE] {
+    let first = Place::copy_of(source);
+    share_packages(&first);
+    let others = [(); AT_ONCE - 1].map(|()| {
+        let place = Place::copy_of(source).with_store(first.store());
+        place.write("sinter.lock", &first.read("sinter.lock"));
+        place
+    });
+    let [second, third] = others;
+    [first, second, third]
+}
+
+fn start(place: &Place) -> Child {
+    let mut command = place.command(&["build", "-o", "oci:image"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sinter")
+}
+
+/// Kills each at a moment of its own, and tells how many had not ended.
+fn killed(children: [Child; AT_ONCE], random: &mut Random) -> u32 {
+    let mut moments = children.map(|child| (random.below(LATEST_MILLISECONDS), child));
+    moments.sort_by_key(|(moment, _)| *moment);
+    let (mut now, mut interrupted) = (0, 0);
+    for (moment, mut child) in moments {
+        std::thread::sleep(Duration::from_millis(moment - now));
+        now = moment;
         let _ = child.kill();
         interrupted += u32::from(!child.wait().expect("its status").success());
     }
-    assert!(interrupted > 0, "every build ended before it was killed");
-    restore(&place);
-    let ran = place.sinter(&["build", "-o", "oci:image"]);
-    assert_eq!(Built::of(&ran).digest, built.digest);
-    println!("soak: {interrupted} of {} builds were killed before they ended, the last one is whole", kills());
+    interrupted
 }
 
-/// Makes every build have something to do.
-fn edit(place: &Place, number: u32) {
+/// Makes a build have something to do.
+fn edit(place: &Place, number: u64) {
     restore(place);
     let text = place.read("public/index.html");
     place.write("public/index.html", &format!("{text}<!-- {number} -->\n"));
@@ -56,14 +97,25 @@ fn restore(place: &Place) {
     }
 }
 
-/// A small generator, so that a failing run can be repeated (xorshift, Marsaglia 2003).
-struct Random(u32);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        u64::from(self.0) % limit
+/// Expects that nobody has left anything in a store that nobody uses, and that what is there is what it is called; the
+/// number of layers of which the store holds bytes, and of those it only knows.
+pub(crate) fn expect_whole(root: &Path) -> (usize, usize) {
+    for directory in ["work", "turns", "leases"] {
+        let left = names(&root.join(directory));
+        assert!(left.is_empty(), "left in {directory}: {left:?}");
     }
+    let store = Store::open(root).expect("a store");
+    let known = names(&root.join("records/layer"));
+    let (here, elsewhere): (Vec<&String>, Vec<_>) =
+        known.iter().partition(|layer| root.join("layers").join(layer).exists());
+    for layer in &here {
+        let digest: LayerDigest = format!("sha256:{layer}").parse().expect("a digest");
+        store.verify_layer(&digest).expect("a whole layer");
+    }
+    (here.len(), elsewhere.len())
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).expect("a directory of the store");
+    entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a plain name")).collect()
 }

@@ -13,6 +13,7 @@ mod full_disk;
 mod generated;
 mod incremental;
 mod isolation;
+mod kills;
 mod mirror;
 mod random;
 mod reload;

@@ -33,6 +33,7 @@ const NEEDED: &[Needed] = &[
     needed("crun", "runs images"),
     needed("podman", "loads images"),
     needed("buildah", "builds on images"),
+    needed("strace", "stops builds at the calls that make something visible"),
     needed("mmdebstrap", "the peer of a first build"),
 ];
 

@@ -10,7 +10,7 @@ use super::scripts::{Room, script};
 use crate::random::Random;
 
 /// The head of every project: a tree with a shell and few commands, small enough to be carried about.
-pub(super) const SMALL: &str = r#"
+pub(crate) const SMALL: &str = r#"
 let commands = ["cat", "chmod", "chown", "cp", "dash", "ln", "mkdir", "mkfifo", "mv", "rm", "sh", "stat", "touch", "truncate"]
 let small = run {
   from    = [tiny[

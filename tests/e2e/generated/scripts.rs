@@ -20,11 +20,11 @@ const OWNERS: &[&str] = &["0:0", "7:8", "1000:1000", "65534:65533", "0:50"];
 const DATES: &[&str] = &["2001-02-03T04:05:06.789", "1970-01-01", "2038-01-19T03:14:08"];
 const LINKS: &[&str] = &["nowhere", "mark", "/srv", "../srv/file"];
 
-/// Times of directories of the step itself are those of its moment, so only what lies in them is listed, and files with
-/// their sizes and numbers of names.
+/// Times of directories of the step itself are those of its moment, so only what lies in them is listed. How many names a
+/// file has is not controlled (spec 7.11), and sizes of directories are their file system's.
 const LOOK: &str = r#"for path in /srv/* /[dpq][0-9]*/* /[dpq][0-9]*/*/* /[dpq][0-9]*/*/*/*; do
   if [ -d "$path" ] && ! [ -h "$path" ]; then stat -c '%N %F %a %u:%g %.9Y' "$path"
-  else stat -c '%N %F %a %u:%g %s %h %.9Y' "$path"; fi 2>/dev/null || :
+  else stat -c '%N %F %a %u:%g %s %.9Y' "$path"; fi 2>/dev/null || :
 done > /tmp/seen"#;
 
 /// Lines of a shell script.
