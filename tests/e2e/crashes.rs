@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sinter_graph::digest::LayerDigest;
 use sinter_store::Store;
@@ -15,8 +15,6 @@ use crate::support::{Built, Place, c_server, share_packages};
 const AT_ONCE: usize = 3;
 /// How many builds are killed; `cargo xtask soak` sets more.
 const FEW: u64 = 36;
-/// Builds that are not killed by then have ended.
-const LATEST_MILLISECONDS: u64 = 1500;
 
 #[test]
 fn killed_builds_leave_a_whole_store_and_the_next_one_completes() {
@@ -24,6 +22,7 @@ fn killed_builds_leave_a_whole_store_and_the_next_one_completes() {
     let places = places(source);
     let mut random = Random::new(0x5157_e4b1);
     let rounds = number_of("SINTER_SOAK").unwrap_or(FEW).div_ceil(AT_ONCE as u64);
+    let latest = usual_milliseconds(&places[0]);
     let mut interrupted = 0;
     for round in 0..rounds {
         if round % 20 == 19 {
@@ -32,7 +31,7 @@ fn killed_builds_leave_a_whole_store_and_the_next_one_completes() {
         }
         // Two of them do the same work, so that one waits for the other, which dies.
         places.iter().enumerate().for_each(|(index, place)| edit(place, 2 * round + (index as u64) / 2));
-        interrupted += killed(places.each_ref().map(start), &mut random);
+        interrupted += killed(places.each_ref().map(start), latest, &mut random);
     }
     assert!(interrupted > 0, "every build ended before it was killed");
     for place in &places {
@@ -67,9 +66,19 @@ fn start(place: &Place) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sinter")
 }
 
+/// How long an edited project is built alone, times the builds at once: later, most have ended.
+fn usual_milliseconds(place: &Place) -> u64 {
+    place.build(&["-o", "oci:image"]);
+    edit(place, u64::MAX);
+    let begun = Instant::now();
+    place.build(&["-o", "oci:image"]);
+    let milliseconds = u64::try_from(begun.elapsed().as_millis()).expect("a short build");
+    milliseconds * AT_ONCE as u64
+}
+
 /// Kills each at a moment of its own, and tells how many had not ended.
-fn killed(children: [Child; AT_ONCE], random: &mut Random) -> u32 {
-    let mut moments = children.map(|child| (random.below(LATEST_MILLISECONDS), child));
+fn killed(children: [Child; AT_ONCE], latest: u64, random: &mut Random) -> u32 {
+    let mut moments = children.map(|child| (random.below(latest), child));
     moments.sort_by_key(|(moment, _)| *moment);
     let (mut now, mut interrupted) = (0, 0);
     for (moment, mut child) in moments {
@@ -87,7 +96,7 @@ fn edit(place: &Place, number: u64) {
     let text = place.read("public/index.html");
     place.write("public/index.html", &format!("{text}<!-- {number} -->\n"));
     let text = place.read("src/http/answer.c");
-    place.write("src/http/answer.c", &format!("{text}const int edit_{number} = {number};\n"));
+    place.write("src/http/answer.c", &format!("{text}const unsigned long edit_{number} = {number}ul;\n"));
 }
 
 fn restore(place: &Place) {

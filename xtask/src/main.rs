@@ -19,7 +19,7 @@ usage: cargo xtask COMMAND
   test [ARGS]    setup, then all tests (ARGS go to `cargo test`)
   gates          setup, then formatting, lints, documentation and examples, with the time of each
   ci             gates, then test: what .ci/run does
-  soak           the long versions of the tests; figures go to tests/soak.md
+  soak [WORDS]   the long versions of the tests, or those with one of WORDS in their name; figures go to tests/soak.md
   bench [ARGS]   the release binary, then the benchmarks (ARGS go to them)
 ";
 
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<(), Failure> {
     let (command, rest) = arguments.split_first().map_or(("", arguments), |(first, rest)| (first.as_str(), rest));
-    if !rest.is_empty() && !matches!(command, "test" | "bench") {
+    if !rest.is_empty() && !matches!(command, "test" | "soak" | "bench") {
         return Err(Failure::Usage { text: USAGE });
     }
     match command {
@@ -44,7 +44,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "test" => setup::setup().and_then(|()| test(rest)),
         "gates" => setup::setup().and_then(|()| gates::gates()),
         "ci" => setup::setup().and_then(|()| gates::gates()).and_then(|()| test(&[])),
-        "soak" => setup::setup().and_then(|()| soak::soak()),
+        "soak" => setup::setup().and_then(|()| soak::soak(rest)),
         "bench" => setup::setup().and_then(|()| bench(rest)),
         _ => Err(Failure::Usage { text: USAGE }),
     }

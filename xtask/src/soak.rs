@@ -12,39 +12,51 @@ use crate::process::{Failure, Task, root};
 struct Soak {
     what: &'static str,
     rounds: u32,
-    arguments: &'static [&'static str],
+    /// What cargo runs.
+    tests: &'static [&'static str],
+    /// Which of these.
+    filter: &'static [&'static str],
 }
 
+const E2E: &[&str] = &["--package", "sinter", "--test", "e2e"];
+const STORE: &[&str] = &["--package", "sinter-store"];
+
 const SOAKS: &[Soak] = &[
-    Soak { what: "random edits of sources", rounds: 100_000, arguments: &["--package", "sinter-lang"] },
-    Soak { what: "random trees, layers and records", rounds: 2_000, arguments: &["--package", "sinter-store"] },
+    Soak { what: "random edits of sources", rounds: 100_000, tests: &["--package", "sinter-lang"], filter: &[] },
     Soak {
-        what: "builds killed at random moments",
-        rounds: 200,
-        arguments: &["--workspace", "--test", "e2e", "crashes"],
+        what: "random trees, layers and records",
+        rounds: 2_000,
+        tests: STORE,
+        filter: &["--skip", "merged_stacks"],
     },
+    Soak { what: "merged stacks of layers", rounds: 400, tests: STORE, filter: &["merged_stacks"] },
+    Soak { what: "generated graphs under all callers", rounds: 200, tests: E2E, filter: &["generated::"] },
+    Soak { what: "builds killed at random moments, three at once", rounds: 1_000, tests: E2E, filter: &["crashes::"] },
+    Soak { what: "builds killed at each commit point, once each", rounds: 1, tests: E2E, filter: &["kills::"] },
 ];
 
 const HEAD: &str = "\
 # Long runs
 
-Written by `cargo xtask soak`, newest last. A round is one random input or one killed build.
+Written by `cargo xtask soak`, newest last. A round is one random input, one graph or one killed build.
 
 | day (UTC) | commit | what | rounds | seconds | found |
 | --- | --- | --- | --- | --- | --- |
 ";
 
-/// Runs everything and appends a row for each kind.
-pub(crate) fn soak() -> Result<(), Failure> {
-    SOAKS.iter().try_for_each(|soak| run(soak).and_then(|row| append(&row)))
+/// Runs everything, or what has one of these words in its name, and appends a row for each kind.
+pub(crate) fn soak(words: &[String]) -> Result<(), Failure> {
+    let wanted = |soak: &&Soak| words.is_empty() || words.iter().any(|word| soak.what.contains(word));
+    SOAKS.iter().filter(wanted).try_for_each(|soak| run(soak).and_then(|row| append(&row)))
 }
 
 fn run(soak: &Soak) -> Result<String, Failure> {
     eprintln!("{}: {} rounds", soak.what, soak.rounds);
     let start = Instant::now();
     let printed = Task::cargo(["test", "--locked"])
-        .args(soak.arguments)
+        .args(soak.tests)
         .args(["--", "--nocapture"])
+        .args(soak.filter)
         .env("SINTER_SOAK", soak.rounds.to_string())
         .output()?;
     let found: Vec<&str> = printed.lines().filter_map(|line| line.split_once("soak: ").map(|(_, text)| text)).collect();
