@@ -1,5 +1,6 @@
-//! Paths as they are written in `.build` files, as text: relative ones that stay in the work tree, and absolute ones
-//! of trees.
+//! Paths as they are written in `.build` files, as text: relative ones that stay in the work tree, and places in trees.
+
+use sinter_graph::path::AbsolutePath;
 
 /// Why a path is not accepted.
 pub(crate) type Reason = &'static str;
@@ -34,24 +35,6 @@ pub(crate) fn within(directory: &str, path: &str) -> Result<String, Reason> {
     Ok(parts.join("/"))
 }
 
-/// An absolute path in normal form: one leading slash, no trailing one, no empty, `.` or `..` part.
-///
-/// # Errors
-/// If it is not absolute, contains `..` or a NUL.
-pub(crate) fn absolute(path: &str) -> Result<String, Reason> {
-    if !path.starts_with('/') {
-        return Err("it does not begin with `/`");
-    }
-    if path.contains('\0') {
-        return Err("it contains a NUL byte");
-    }
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if parts.contains(&"..") {
-        return Err("it contains `..`");
-    }
-    Ok(format!("/{}", parts.join("/")))
-}
-
 /// A place in a tree, relative to the working directory or absolute, in normal form; a trailing slash stays.
 ///
 /// # Errors
@@ -60,8 +43,8 @@ pub(crate) fn place(path: &str) -> Result<String, Reason> {
     if path.is_empty() {
         return Err("it is empty");
     }
-    let absolute = absolute(&format!("/{path}"))?;
-    let normal = if path.starts_with('/') { absolute.as_str() } else { &absolute[1..] };
+    let absolute = AbsolutePath::normalized(&format!("/{path}")).map_err(|refused| refused.reason)?;
+    let normal = if path.starts_with('/') { absolute.as_str() } else { &absolute.as_str()[1..] };
     let directory = path.ends_with('/') || path.ends_with("/.") || path == ".";
     Ok(match normal {
         "/" => "/".to_owned(),
@@ -90,20 +73,6 @@ mod tests {
             ("", "a\0b", Err(())),
         ] {
             assert_eq!(within(directory, path).map_err(|_| ()), expected.map(str::to_owned), "{directory} {path}");
-        }
-    }
-
-    #[test]
-    fn absolute_paths_are_normalised() {
-        for (path, expected) in [
-            ("/", Ok("/")),
-            ("/srv//app/", Ok("/srv/app")),
-            ("/srv/./app", Ok("/srv/app")),
-            ("/srv/../etc", Err(())),
-            ("srv", Err(())),
-            ("", Err(())),
-        ] {
-            assert_eq!(absolute(path).map_err(|_| ()), expected.map(str::to_owned), "{path}");
         }
     }
 

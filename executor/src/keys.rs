@@ -15,6 +15,7 @@ use sinter_graph::digest::DefinitionKey;
 use sinter_graph::encode::Encoder;
 use sinter_graph::inherit::Configurations;
 use sinter_graph::lock::PinnedPackage;
+use sinter_graph::path::AbsolutePath;
 use sinter_graph::platform::Platform;
 use sinter_graph::{EPOCH, SEMANTICS};
 
@@ -84,7 +85,7 @@ impl DefinitionKeys {
         e.text_map_field("env", env);
         e.texts_field("path", path);
         e.optional_text_field("user", user.as_deref());
-        e.optional_text_field("workdir", workdir.as_deref());
+        e.optional_text_field("workdir", workdir.as_ref().map(AbsolutePath::as_str));
         if let Some(keep) = keep {
             keep.encode("keep", &mut e);
         }
@@ -101,7 +102,7 @@ impl DefinitionKeys {
                 self.encode_files(e.field("files"), inputs, files);
             }
         });
-        e.optional_text_field("workdir", workdir.as_deref());
+        e.optional_text_field("workdir", workdir.as_ref().map(AbsolutePath::as_str));
         // What it is chosen from may be needed for nothing else, so it is named by what it says. A clash fails the build.
         if configuration_from.is_some()
             && let Ok(configuration) = inputs.configurations.of_node(id)

@@ -84,7 +84,7 @@ fn views(context: &Context, files: &[Files], known: &Known) -> Result<BTreeMap<N
             name: context.name(*tree),
             tree: context.tree(&stack)?,
             layers: Arc::new(stack.layers()),
-            workdir: TreePath::normalized(workdir.workdir()).unwrap_or_else(|_| TreePath::root()),
+            workdir: workdir.workdir().in_tree(),
         };
         views.insert(*tree, view);
     }

@@ -13,6 +13,7 @@ use proptest::test_runner::RngSeed;
 
 use crate::config::{Configuration, Healthcheck};
 use crate::digest::{FilesDigest, LayerDigest};
+use crate::path::AbsolutePath;
 use crate::pattern::Patterns;
 use crate::platform::Platform;
 use crate::step::StepDocument;
@@ -38,6 +39,11 @@ pub(crate) fn platform() -> impl Strategy<Value = Platform> {
         .prop_map(|text| text.parse().expect("a platform"))
 }
 
+fn absolute() -> impl Strategy<Value = AbsolutePath> {
+    select(&["/", "/a", "/a/b", "/ab", "/keep", "/\u{2}\u{1}"][..])
+        .prop_map(|text| text.parse().expect("an absolute path"))
+}
+
 pub(crate) fn patterns() -> impl Strategy<Value = Patterns> {
     let pattern = || select(&["a", "b", "/a", "a/**", "[!a]*", "?"][..]).prop_map(str::to_owned);
     (vec(pattern(), 0..3), vec(pattern(), 0..3))
@@ -50,7 +56,7 @@ fn number() -> impl Strategy<Value = u32> {
 
 prop_compose! {
     pub(crate) fn step_document()(
-        (platform, script, interpreter, workdir) in (platform(), text(), texts(), text()),
+        (platform, script, interpreter, workdir) in (platform(), text(), texts(), absolute()),
         layers in vec((0..3_u8).prop_map(|byte| LayerDigest::from_bytes([byte; 32])), 0..3),
         files in option::of((0..3_u8).prop_map(|byte| FilesDigest::from_bytes([byte; 32]))),
         env in btree_map(text(), text(), 0..3),
@@ -71,7 +77,7 @@ prop_compose! {
 prop_compose! {
     pub(crate) fn configuration()(
         (env, labels) in (btree_map(text(), text(), 0..3), btree_map(text(), text(), 0..3)),
-        (user, workdir, stop_signal) in (option::of(text()), option::of(text()), option::of(text())),
+        (user, workdir, stop_signal) in (option::of(text()), option::of(absolute()), option::of(text())),
         (entrypoint, cmd, expose, volumes) in (texts(), texts(), texts(), texts()),
         healthcheck in option::of(healthcheck()),
     ) -> Configuration {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::decode::{DecodeError, Decoder};
 use crate::encode::Encoder;
+use crate::path::AbsolutePath;
 
 /// What an `image { }` says about the configuration. Absent means: not said, so inherited.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -11,11 +12,11 @@ pub struct ImageFields {
     /// Variables, added to the inherited ones key by key.
     pub env: BTreeMap<String, String>,
     /// Directories that go before the inherited PATH.
-    pub path: Vec<String>,
+    pub path: Vec<AbsolutePath>,
     /// User name or number.
     pub user: Option<String>,
-    /// Working directory; absolute.
-    pub workdir: Option<String>,
+    /// Working directory.
+    pub workdir: Option<AbsolutePath>,
     /// Program and first arguments.
     pub entrypoint: Option<Vec<String>>,
     /// Default arguments.
@@ -51,7 +52,7 @@ pub struct Healthcheck {
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where relative paths land, and where scripts and containers start, if nothing says otherwise.
-pub const DEFAULT_WORKDIR: &str = "/app";
+pub const DEFAULT_WORKDIR: &AbsolutePath = &AbsolutePath::APP;
 
 /// A complete image configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,8 +61,8 @@ pub struct Configuration {
     pub env: BTreeMap<String, String>,
     /// User name or number.
     pub user: Option<String>,
-    /// Working directory; absolute. `None`: [`DEFAULT_WORKDIR`].
-    pub workdir: Option<String>,
+    /// Working directory. `None`: [`DEFAULT_WORKDIR`].
+    pub workdir: Option<AbsolutePath>,
     /// Program and first arguments.
     pub entrypoint: Vec<String>,
     /// Default arguments.
@@ -87,8 +88,8 @@ impl Configuration {
 
     /// The working directory. A pulled image may say `/` or nothing; both mean [`DEFAULT_WORKDIR`].
     #[must_use]
-    pub fn workdir(&self) -> &str {
-        self.workdir.as_deref().filter(|workdir| !workdir.is_empty() && *workdir != "/").unwrap_or(DEFAULT_WORKDIR)
+    pub fn workdir(&self) -> &AbsolutePath {
+        self.workdir.as_ref().filter(|workdir| !workdir.is_root()).unwrap_or(DEFAULT_WORKDIR)
     }
 
     /// The names of the fields in which two configurations differ.
@@ -112,8 +113,8 @@ impl Configuration {
 
     /// PATH with `directories` before the inherited ones.
     #[must_use]
-    pub fn extended_path(&self, directories: &[String]) -> String {
-        let mut parts: Vec<&str> = directories.iter().map(String::as_str).collect();
+    pub fn extended_path(&self, directories: &[AbsolutePath]) -> String {
+        let mut parts: Vec<&str> = directories.iter().map(AbsolutePath::as_str).collect();
         parts.push(self.path());
         parts.join(":")
     }
@@ -160,7 +161,7 @@ impl Configuration {
         let Self { env, user, workdir, entrypoint, cmd, expose, volumes, labels, stop_signal, healthcheck } = self;
         e.text_map_field("env", env);
         e.optional_text_field("user", user.as_deref());
-        e.optional_text_field("workdir", workdir.as_deref());
+        e.optional_text_field("workdir", workdir.as_ref().map(AbsolutePath::as_str));
         e.texts_field("entrypoint", entrypoint);
         e.texts_field("cmd", cmd);
         e.texts_field("expose", expose);
@@ -180,7 +181,7 @@ impl Configuration {
         Ok(Self {
             env: d.text_map_field("env")?,
             user: d.optional_text_field("user")?,
-            workdir: d.optional_text_field("workdir")?,
+            workdir: if d.optional_field("workdir") { Some(d.parsed("an absolute path")?) } else { None },
             entrypoint: d.texts_field("entrypoint")?,
             cmd: d.texts_field("cmd")?,
             expose: d.texts_field("expose")?,

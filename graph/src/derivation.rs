@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::SharedText;
 use crate::config::ImageFields;
+use crate::path::AbsolutePath;
 use crate::pattern::Patterns;
 use crate::platform::Platform;
 
@@ -129,11 +130,11 @@ pub struct Step {
     /// Variables added to what the tree's configuration says.
     pub env: BTreeMap<String, String>,
     /// Directories that go before the inherited PATH.
-    pub path: Vec<String>,
+    pub path: Vec<AbsolutePath>,
     /// User name or number; `None`: what the tree's configuration says, else root.
     pub user: Option<String>,
-    /// Absolute path; `None`: what it stands on says, else `/app`.
-    pub workdir: Option<String>,
+    /// Where it starts; `None`: what it stands on says, else `/app`.
+    pub workdir: Option<AbsolutePath>,
     /// If there, only matching paths of what the script wrote go into the layer.
     pub keep: Option<Patterns>,
     /// Matching paths of what the script wrote do not go into the layer.
@@ -159,8 +160,8 @@ pub struct Script {
 pub struct Merge {
     /// What is merged.
     pub items: Vec<Item>,
-    /// Where relative paths of files land; absolute. `None`: what the trees among the items say, else `/app`.
-    pub workdir: Option<String>,
+    /// Where relative paths of files land. `None`: what the trees among the items say, else `/app`.
+    pub workdir: Option<AbsolutePath>,
     /// Whose configuration counts where those of the trees differ: it says where relative files land, and what steps above
     /// inherit.
     pub configuration_from: Option<NodeId>,

@@ -2,6 +2,7 @@
 
 use crate::config::Configuration;
 use crate::derivation::{Derivation, Graph, Item, NodeId};
+use crate::path::AbsolutePath;
 
 /// Two trees of one list carry different configurations, so neither can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,9 +114,9 @@ impl Configuration {
     /// The same configuration in another working directory, if one is said. `/` means the default one, so that a step which
     /// only runs there leaves no mark on its tree.
     #[must_use]
-    fn at(mut self, workdir: Option<&String>) -> Self {
+    fn at(mut self, workdir: Option<&AbsolutePath>) -> Self {
         if let Some(workdir) = workdir {
-            self.workdir = Some(workdir.clone()).filter(|workdir| workdir != "/");
+            self.workdir = Some(workdir.clone()).filter(|workdir| !workdir.is_root());
         }
         self
     }
@@ -131,8 +132,12 @@ mod tests {
         graph.add(Node { name: name.to_owned(), derivation })
     }
 
+    fn absolute(path: &str) -> AbsolutePath {
+        AbsolutePath::new(path).expect("an absolute path")
+    }
+
     fn step(graph: &mut Graph, from: NodeId, workdir: Option<&str>) -> NodeId {
-        let step = Step { from: Some(from), workdir: workdir.map(str::to_owned), ..Step::default() };
+        let step = Step { from: Some(from), workdir: workdir.map(absolute), ..Step::default() };
         add(graph, "step", Derivation::from(step))
     }
 
@@ -155,7 +160,7 @@ mod tests {
         let base = base(&mut graph);
         let built = step(&mut graph, base, Some("/src"));
         let tested = step(&mut graph, built, None);
-        assert_eq!(Configurations::of(&graph).of_node(tested).map(|c| c.workdir().to_owned()), Ok("/src".to_owned()));
+        assert_eq!(Configurations::of(&graph).of_node(tested).map(|c| c.workdir().clone()), Ok(absolute("/src")));
     }
 
     #[test]
@@ -164,12 +169,12 @@ mod tests {
         let base = base(&mut graph);
         let (a, b) = (step(&mut graph, base, Some("/a")), step(&mut graph, base, Some("/b")));
         let items = vec![Item::Tree(a), Item::Tree(b), Item::Tree(step(&mut graph, base, Some("/")))];
-        let said = Merge { items: items.clone(), workdir: Some("/c".to_owned()), ..Merge::default() };
+        let said = Merge { items: items.clone(), workdir: Some(absolute("/c")), ..Merge::default() };
         let silent = add(&mut graph, "both", Derivation::from(Merge { items, ..Merge::default() }));
         let said = add(&mut graph, "both", Derivation::from(said));
         let known = Configurations::of(&graph);
         assert_eq!(known.of_node(silent).map_err(|clash| clash.differences), Err("workdir".to_owned()));
-        assert_eq!(known.of_node(said).map(|c| c.workdir().to_owned()), Ok("/c".to_owned()));
+        assert_eq!(known.of_node(said).map(|c| c.workdir().clone()), Ok(absolute("/c")));
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Paths inside a tree.
 
+mod absolute;
+
 use std::fmt;
 use std::sync::Arc;
+
+pub use absolute::{AbsolutePath, NotAbsolute};
 
 /// A path below the root of a tree, as bytes, without a leading slash. The root itself is the empty path.
 ///

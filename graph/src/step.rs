@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::decode::{DecodeError, Decoder};
 use crate::digest::{ContentKey, FilesDigest, LayerDigest};
 use crate::encode::Encoder;
+use crate::path::AbsolutePath;
 use crate::pattern::Patterns;
 use crate::platform::Platform;
 use crate::{EPOCH, SEMANTICS};
@@ -31,8 +32,8 @@ pub struct StepDocument {
     pub gid: u32,
     /// Numeric supplementary groups, sorted.
     pub groups: Vec<u32>,
-    /// Absolute working directory.
-    pub workdir: String,
+    /// Working directory.
+    pub workdir: AbsolutePath,
     /// If there, only matching paths go into the layer; relative to `workdir` unless they start with `/`.
     pub keep: Option<Patterns>,
     /// Matching paths do not go into the layer.
@@ -71,7 +72,7 @@ impl StepDocument {
             uid: d.field("user")?.small_integer()?,
             gid: d.small_integer()?,
             groups: decode_groups(&mut d)?,
-            workdir: d.field("workdir")?.text()?.to_owned(),
+            workdir: d.field("workdir")?.parsed("an absolute path")?,
             keep: Patterns::decode_optional("keep", &mut d)?,
             drop: Patterns::decode_unless_default("drop", &mut d)?,
         };
@@ -99,7 +100,7 @@ impl StepDocument {
                 e.integer(u64::from(group));
             });
         }
-        e.field("workdir").text(workdir);
+        e.field("workdir").text(workdir.as_str());
         if let Some(keep) = keep {
             keep.encode("keep", &mut e);
         }

@@ -24,7 +24,7 @@ impl Evaluator<'_> {
         items.extend(layers.into_iter().filter(|item| Some(item) != below.as_ref()));
         let name = if arguments.given.contains_key("layers") { "layers" } else { "from" };
         let place = (name, arguments.span(name));
-        let tree = self.merged(items, fields.workdir.as_deref(), configuration_from, place);
+        let tree = self.merged(items, fields.workdir.as_ref(), configuration_from, place);
         let origin = self.origin(arguments.call);
         let image = Image { tree, configuration_from, fields };
         let name = self.name.clone();
@@ -86,7 +86,9 @@ impl Evaluator<'_> {
     }
 
     fn volumes(&mut self, arguments: &Arguments<'_>) -> Outcome<Option<Vec<String>>> {
-        self.each(arguments, "volumes", |evaluator, text, span| evaluator.absolute(text, span))
+        self.each(arguments, "volumes", |evaluator, text, span| {
+            evaluator.absolute(text, span).map(|path| path.to_string())
+        })
     }
 
     /// The items of a list, each checked and put into its normal form; all faults are reported.

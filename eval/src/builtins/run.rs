@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use sinter_graph::derivation::{Files, Script, Step};
+use sinter_graph::path::{AbsolutePath, NotAbsolute};
 use sinter_lang::diagnostic::{Code, Diagnostic};
 use sinter_lang::source::Span;
 
@@ -11,7 +12,6 @@ use super::formats;
 use crate::arguments::Arguments;
 use crate::budget::{Outcome, Stop};
 use crate::evaluator::Evaluator;
-use crate::paths;
 use crate::value::{ScriptText, Value};
 
 impl Evaluator<'_> {
@@ -29,7 +29,7 @@ impl Evaluator<'_> {
         let files = self.step_files(arguments);
         let items = self.merge_items(arguments, "from");
         let workdir = workdir?;
-        let from = self.merged(items?, workdir.as_deref(), None, ("from", arguments.span("from")));
+        let from = self.merged(items?, workdir.as_ref(), None, ("from", arguments.span("from")));
         let step = Step {
             from,
             files: files?,
@@ -120,13 +120,13 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    pub(super) fn absolute_path(&mut self, arguments: &Arguments<'_>, name: &str) -> Outcome<Option<String>> {
+    pub(super) fn absolute_path(&mut self, arguments: &Arguments<'_>, name: &str) -> Outcome<Option<AbsolutePath>> {
         let Some(text) = arguments.text(name) else { return Ok(None) };
         self.absolute(&text, arguments.span(name)).map(Some)
     }
 
-    pub(super) fn absolute(&mut self, text: &str, span: Span) -> Outcome<String> {
-        paths::absolute(text).or_else(|reason| {
+    pub(super) fn absolute(&mut self, text: &str, span: Span) -> Outcome<AbsolutePath> {
+        AbsolutePath::normalized(text).or_else(|NotAbsolute { reason, .. }| {
             let report = Diagnostic::error(Code("E0410"), span, format!("{text:?} is not an absolute path: {reason}"));
             let plain = !text.is_empty() && !text.contains("..") && !text.contains('\0');
             self.fail(if plain { report.help(format!("perhaps `/{text}`")) } else { report })
@@ -134,7 +134,7 @@ impl Evaluator<'_> {
     }
 
     /// `path = [...]`.
-    pub(super) fn search_path(&mut self, arguments: &Arguments<'_>) -> Outcome<Vec<String>> {
+    pub(super) fn search_path(&mut self, arguments: &Arguments<'_>) -> Outcome<Vec<AbsolutePath>> {
         let mut directories = Vec::new();
         for (index, text) in arguments.texts("path").unwrap_or_default().iter().enumerate() {
             let span = arguments.item_span("path", index);

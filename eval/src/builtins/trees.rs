@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use sinter_graph::derivation::{Derivation, Image, Item, Merge, NodeId};
+use sinter_graph::path::AbsolutePath;
 use sinter_lang::source::Span;
 
 use super::files::is_whole_source;
@@ -36,7 +37,7 @@ impl Evaluator<'_> {
     pub(super) fn merged(
         &mut self,
         items: Vec<Item>,
-        workdir: Option<&str>,
+        workdir: Option<&AbsolutePath>,
         configuration_from: Option<NodeId>,
         (name, span): (&str, Span),
     ) -> Option<NodeId> {
@@ -44,7 +45,7 @@ impl Evaluator<'_> {
             [] => None,
             [Item::Tree(node)] => Some(*node),
             _ => {
-                let workdir = workdir.map(str::to_owned);
+                let workdir = workdir.cloned();
                 let origin = self.origin(span);
                 let name = format!("{}.{name}", self.name);
                 Some(self.builder.add(&name, Merge { items, workdir, configuration_from }.into(), origin))

@@ -79,7 +79,7 @@ fn config_document(configuration: &Configuration, platform: &Platform, layers: &
 fn execution_parameters(configuration: &Configuration) -> Value {
     let mut parameters = Map::new();
     parameters.insert("Env".to_owned(), environment(configuration).into());
-    parameters.insert("WorkingDir".to_owned(), configuration.workdir().into());
+    parameters.insert("WorkingDir".to_owned(), configuration.workdir().as_str().into());
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
             parameters.insert(name.to_owned(), value);

@@ -30,7 +30,7 @@ fn full_configuration() -> Configuration {
     Configuration {
         env: map(&[("PATH", "/opt/bin:/bin"), ("A", "1 \"2\""), ("Z", "")]),
         user: Some("web:web".to_owned()),
-        workdir: Some("/srv".to_owned()),
+        workdir: Some("/srv".parse().expect("an absolute path")),
         entrypoint: strings(&["tini", "--"]),
         cmd: strings(&["serve"]),
         expose: strings(&["8080/tcp", "53/udp"]),

@@ -167,7 +167,7 @@ fn check_program(
 /// The absolute paths at which a runtime looks for a program: a word with a slash is a path from the working directory,
 /// any other is searched on PATH.
 fn candidates(configuration: &Configuration, program: &str) -> Vec<String> {
-    let workdir = configuration.workdir();
+    let workdir = configuration.workdir().as_str();
     if program.contains('/') {
         return vec![absolute(workdir, program)];
     }

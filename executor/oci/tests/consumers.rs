@@ -93,7 +93,7 @@ fn configuration() -> Configuration {
     Configuration {
         entrypoint: words("/bin/probe"),
         cmd: words("--list"),
-        workdir: Some("/srv".to_owned()),
+        workdir: Some("/srv".parse().expect("an absolute path")),
         user: Some("root".to_owned()),
         expose: words("8080/tcp"),
         volumes: words("/data"),

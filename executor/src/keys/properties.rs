@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 use sinter_graph::derivation::InputId;
+use sinter_graph::path::AbsolutePath;
 use sinter_graph::pattern::Patterns;
 
 use super::tests::{World, on_base};
@@ -25,6 +26,10 @@ fn text() -> impl Strategy<Value = String> {
 
 fn texts() -> impl Strategy<Value = Vec<String>> {
     vec(text(), 0..3)
+}
+
+fn absolute() -> impl Strategy<Value = AbsolutePath> {
+    select(&["/", "/a", "/ab", "/a/b"][..]).prop_map(|text| text.parse().expect("an absolute path"))
 }
 
 fn patterns() -> impl Strategy<Value = Patterns> {
@@ -71,8 +76,8 @@ prop_compose! {
     fn step()(
         (from, files) in (option::of(tree()), vec(files(), 0..3)),
         (text, interpreter) in (text(), texts()),
-        (env, path) in (btree_map(text(), text(), 0..3), texts()),
-        (user, workdir) in (option::of(text()), option::of(text())),
+        (env, path) in (btree_map(text(), text(), 0..3), vec(absolute(), 0..3)),
+        (user, workdir) in (option::of(text()), option::of(absolute())),
         (keep, drop) in (option::of(patterns()), patterns()),
         timeout_seconds in option::of(0..3_u64),
         platform in option::of(select(&["linux/arm64", "linux/arm/v7"][..])),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sinter_graph::config::ImageFields;
 use sinter_graph::derivation::{Input, InputId, Node};
 use sinter_graph::digest::BlobDigest;
+use sinter_graph::path::AbsolutePath;
 use sinter_graph::pattern::Patterns;
 use sinter_source::directory::WorkTree;
 use sinter_store::Store;
@@ -95,6 +96,10 @@ fn unpack(system: bool) -> Derivation {
     Derivation::Unpack(Unpack { packages: InputId::new(1), system })
 }
 
+fn absolute(path: &str) -> AbsolutePath {
+    path.parse().expect("an absolute path")
+}
+
 fn patterns(include: &str) -> Patterns {
     Patterns::new([include.to_owned()], []).expect("a pattern")
 }
@@ -175,9 +180,9 @@ fn every_other_field_of_a_step_is_in_its_key() {
         Step { script: script("cc -c  a.c\n", "sh"), ..compile() },
         Step { env: BTreeMap::from([("A".to_owned(), "1".to_owned())]), ..compile() },
         Step { env: BTreeMap::from([("A".to_owned(), "2".to_owned())]), ..compile() },
-        Step { path: vec!["/a".to_owned()], ..compile() },
+        Step { path: vec![absolute("/a")], ..compile() },
         Step { user: text("a"), ..compile() },
-        Step { workdir: text("/a"), ..compile() },
+        Step { workdir: Some(absolute("/a")), ..compile() },
         Step { keep: Some(patterns("a")), ..compile() },
         Step { keep: Some(Patterns::default()), ..compile() },
         Step { drop: patterns("a"), ..compile() },
@@ -254,14 +259,14 @@ fn configuration_of_an_image_reaches_the_steps_above() {
     let world = World::new();
     let plain = world.key(&above(ImageFields::default()));
     let user = world.key(&above(ImageFields { user: Some("a".to_owned()), ..ImageFields::default() }));
-    let workdir = world.key(&above(ImageFields { workdir: Some("/a".to_owned()), ..ImageFields::default() }));
+    let workdir = world.key(&above(ImageFields { workdir: Some(absolute("/a")), ..ImageFields::default() }));
     distinct(vec![plain, user, workdir]);
 }
 
 #[test]
 fn chosen_configuration_is_in_the_key_of_a_merge() {
     let image = |workdir: &str| {
-        let fields = ImageFields { workdir: Some(workdir.to_owned()), ..ImageFields::default() };
+        let fields = ImageFields { workdir: Some(absolute(workdir)), ..ImageFields::default() };
         Derivation::from(Image { tree: Some(NodeId::new(0)), configuration_from: None, fields })
     };
     let both = |chosen: Option<NodeId>| {

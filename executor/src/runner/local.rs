@@ -148,7 +148,7 @@ fn request(document: &StepDocument, inputs: &Inputs<'_>, lowers: Vec<PathBuf>, u
         uid: document.uid,
         gid: document.gid,
         groups: document.groups.clone(),
-        workdir: document.workdir.clone().into(),
+        workdir: document.workdir.as_str().into(),
         timeout_seconds: inputs.timeout_seconds,
     }
 }

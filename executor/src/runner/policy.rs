@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use sinter_graph::path::TreePath;
+use sinter_graph::path::{AbsolutePath, TreePath};
 use sinter_graph::pattern::{Matcher, Patterns};
 use sinter_graph::step::StepDocument;
 
@@ -48,9 +48,8 @@ struct Filter {
 }
 
 impl Filter {
-    fn new(patterns: &Patterns, workdir: &str) -> Self {
-        let base = TreePath::normalized(workdir).unwrap_or_else(|_| TreePath::root());
-        Self { patterns: patterns.clone(), matcher: patterns.compile(&base), used: RefCell::default() }
+    fn new(patterns: &Patterns, workdir: &AbsolutePath) -> Self {
+        Self { patterns: patterns.clone(), matcher: patterns.compile(&workdir.in_tree()), used: RefCell::default() }
     }
 
     fn is_said(&self) -> bool {

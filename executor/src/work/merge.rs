@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use sinter_graph::derivation::{Files, Item, Merge, NodeId};
 use sinter_graph::digest::LayerDigest;
-use sinter_graph::path::TreePath;
 use sinter_graph::stack::Stack;
 use sinter_graph::tree::{Entry, Manifest};
 use sinter_store::{Origin, write_view};
@@ -65,9 +64,8 @@ fn place(
     known: &Known,
 ) -> Result<Option<LayerDigest>, BuildError> {
     let onto_tree = context.tree(stack)?;
-    let workdir = context.configurations.of_node(id)?.workdir().to_owned();
+    let landing = context.configurations.of_node(id)?.workdir().in_tree();
     let selected = selection::select(context, id, files, known, &Ground { stack, tree: &onto_tree })?;
-    let landing = TreePath::normalized(&workdir).unwrap_or_else(|_| TreePath::root());
     let placed = crate::placement::place(&selected, &landing, &onto_tree, (0, 0), Purpose::Image)
         .map_err(|error| selection::failed(context, id, error))?;
     placed::layer(context, &placed, Origin::Captured, &context.name(id))

@@ -8,7 +8,6 @@ use sinter_graph::config::ImageFields;
 use sinter_graph::derivation::{NodeId, Step};
 use sinter_graph::digest::ContentKey;
 use sinter_graph::marks::Marks;
-use sinter_graph::path::TreePath;
 use sinter_graph::stack::Stack;
 use sinter_graph::step::{StepDocument, base_environment};
 use sinter_graph::tree::Tree;
@@ -90,10 +89,9 @@ fn prepare(context: &Context, id: NodeId, step: &Step, known: &Known) -> Result<
     let configuration = context.configurations.inherited(step.from)?;
     let tree = context.tree(&stack)?;
     let who = who(context, id, step, &stack, &tree)?;
-    let workdir = step.workdir.clone().unwrap_or_else(|| configuration.workdir().to_owned());
+    let workdir = step.workdir.clone().unwrap_or_else(|| configuration.workdir().clone());
     let selected = selection::select(context, id, &step.files, known, &Ground { stack: &stack, tree: &tree })?;
-    let landing = TreePath::normalized(&workdir).unwrap_or_else(|_| TreePath::root());
-    let placed = place(&selected, &landing, &tree, (who.uid, who.gid), Purpose::Step)
+    let placed = place(&selected, &workdir.in_tree(), &tree, (who.uid, who.gid), Purpose::Step)
         .map_err(|error| selection::failed(context, id, error))?;
     let mut env = base_environment();
     env.insert("HOME".to_owned(), who.home.clone());

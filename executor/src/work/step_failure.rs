@@ -60,6 +60,6 @@ fn undeclared(
         declared: declared.get(input).cloned().unwrap_or_default(),
     });
     let candidates: Vec<Candidates<'_>> = candidates.collect();
-    let scene = Scene { output, script: &document.script, line, workdir: &document.workdir };
+    let scene = Scene { output, script: &document.script, line, workdir: document.workdir.as_str() };
     undeclared::undeclared(&candidates, &scene)
 }

@@ -22,7 +22,7 @@ fn new_entrypoint_clears_inherited_cmd() {
 fn path_goes_before_the_inherited_one() {
     let base =
         Configuration { env: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]), ..Configuration::default() };
-    let fields = ImageFields { path: strings(&["/opt/a", "/opt/b"]), ..ImageFields::default() };
+    let fields = ImageFields { path: directories(&["/opt/a", "/opt/b"]), ..ImageFields::default() };
     assert_eq!(base.with(&fields).path(), "/opt/a:/opt/b:/bin");
 }
 
@@ -30,15 +30,20 @@ fn path_goes_before_the_inherited_one() {
 fn path_said_in_env_replaces_the_inherited_one() {
     let env = |path: &str| BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
     let base = Configuration { env: env("/bin"), ..Configuration::default() };
-    let fields = ImageFields { env: env("/x"), path: strings(&["/first"]), ..ImageFields::default() };
+    let fields = ImageFields { env: env("/x"), path: directories(&["/first"]), ..ImageFields::default() };
     assert_eq!(base.with(&fields).path(), "/first:/x");
+}
+
+fn directories(paths: &[&str]) -> Vec<AbsolutePath> {
+    paths.iter().map(|path| path.parse().expect("an absolute path")).collect()
 }
 
 #[test]
 fn root_or_absent_workdir_means_app() {
-    for said in [None, Some("/"), Some("")] {
-        let configuration = Configuration { workdir: said.map(str::to_owned), ..Configuration::default() };
-        assert_eq!(configuration.workdir(), "/app");
+    for said in [None, Some("/")] {
+        let workdir = said.map(|path| path.parse().expect("an absolute path"));
+        let configuration = Configuration { workdir, ..Configuration::default() };
+        assert_eq!(configuration.workdir().as_str(), "/app");
     }
 }
 

@@ -16,7 +16,7 @@ fn document() -> StepDocument {
         uid: 0,
         gid: 0,
         groups: vec![],
-        workdir: "/app".to_owned(),
+        workdir: AbsolutePath::APP,
         keep: None,
         drop: Patterns::default(),
     }
