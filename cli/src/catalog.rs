@@ -32,8 +32,8 @@ const OPERATIONAL: &[Page] = &[
         code: "E0432",
         title: "packages cannot be had",
         text: "The packages of an input could not be resolved, fetched or unpacked: an unknown name, a dependency that \
-               nothing meets, packages that conflict, a mirror that is missing or lost the file, or bytes that are not \
-               those that were pinned. The message says which, and what to do.",
+               nothing meets, packages that conflict, a mirror that is missing, lost the file or answers what no lock can \
+               hold, or bytes that are not those that were pinned. The message says which, and what to do.",
         bad: None,
         good: None,
     },

@@ -72,7 +72,9 @@ fn place(error: &BuildError, project: &Project) -> Option<(&'static str, Span)> 
         BuildError::BadPattern { node, pattern, .. } => {
             ("E0431", node.and_then(|node| pattern_span(project, node, pattern)))
         }
-        BuildError::Debian { input: Some(input), .. } => ("E0432", input_span(project, input)),
+        BuildError::Debian { input: Some(input), .. }
+        | BuildError::Unresolved { input }
+        | BuildError::Unpinnable { input, .. } => ("E0432", input_span(project, input)),
         BuildError::Sandbox { node, .. } => ("E0602", call(node)),
         BuildError::Capture { node, .. } => ("E0603", call(node)),
         BuildError::NothingKept { node, pattern, .. } => ("E0604", pattern_span(project, *node, pattern)),
@@ -81,7 +83,27 @@ fn place(error: &BuildError, project: &Project) -> Option<(&'static str, Span)> 
         BuildError::Placement { node, .. } => ("E0702", call(node)),
         BuildError::Configuration(clash) => ("E0703", call(&clash.node)),
         BuildError::Assembly { node, .. } => ("E0704", call(node)),
-        _ => return None,
+        // `step_diagnostic` knows more about it.
+        BuildError::Step(_) => return None,
+        // Not about a place of a file: the lock, a destination, the machine, or sinter itself.
+        BuildError::LockUnreadable { .. }
+        | BuildError::LockUnwritable { .. }
+        | BuildError::Lock { .. }
+        | BuildError::LockDrift { .. }
+        | BuildError::Debian { input: None, .. }
+        | BuildError::Directory(_)
+        | BuildError::Store(_)
+        | BuildError::Fs(_)
+        | BuildError::View(_)
+        | BuildError::Export(_)
+        | BuildError::Output(_)
+        | BuildError::NotAnImage { .. }
+        | BuildError::Runtime { .. }
+        | BuildError::FewDescriptors { .. }
+        | BuildError::Runner { .. }
+        | BuildError::Revoked { .. }
+        | BuildError::Stopped
+        | BuildError::Panicked { .. } => return None,
     };
     Some((code, span?))
 }
