@@ -6,7 +6,7 @@ use sinter_graph::derivation::TargetValue;
 use sinter_lang::diagnostic::{Code, Diagnostic, Severity};
 use sinter_lang::hir::{Argument, Declaration, DeclarationKind, Expr, ExprKind, Function};
 use sinter_lang::source::{FileId, Span, TextRange};
-use sinter_lang::types::{ItemKind, Role, Signature, Type};
+use sinter_lang::types::{DeclaredKind, Role, Signature, Type};
 
 use crate::arguments::{Arguments, Given};
 use crate::budget::{Budget, Exceeded, Outcome, Stop};
@@ -131,7 +131,7 @@ impl<'a> Evaluator<'a> {
     fn param(&mut self, module: &LoadedModule, declaration: &Declaration, default: Option<&'a Expr>) -> Outcome<Value> {
         let name = declaration.name.text.as_str();
         let ty = match module.interface.items.get(name).map(|item| &item.kind) {
-            Some(ItemKind::Value(ty)) => ty.clone(),
+            Some(DeclaredKind::Value(ty)) => ty.clone(),
             _ => Type::Unknown,
         };
         if module.role == Role::Library {
@@ -333,7 +333,7 @@ impl<'a> Evaluator<'a> {
 fn function<'a>(module: &'a LoadedModule, name: &str) -> Option<Callee<'a>> {
     let declaration = &module.module.declarations[*module.declared.get(name)?];
     let DeclarationKind::Fn(function) = &declaration.kind else { return None };
-    let ItemKind::Function(signature) = &module.interface.items.get(name)?.kind else { return None };
+    let DeclaredKind::Function(signature) = &module.interface.items.get(name)?.kind else { return None };
     Some(match function.body {
         Some(_) => Callee::Written(module, function, signature),
         None => Callee::Builtin(signature),

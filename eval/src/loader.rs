@@ -7,7 +7,7 @@ use sinter_lang::diagnostic::{Code, Diagnostic, Severity};
 use sinter_lang::hir::{DeclarationKind, Fragment, ImportPath, Module, Name, StringLiteral};
 use sinter_lang::resolve::suggest;
 use sinter_lang::source::{FileId, Span, TextRange};
-use sinter_lang::types::{Environment, Interface, Role, check};
+use sinter_lang::types::{Interface, Role, Scope, check};
 use sinter_lang::{Dialect, parse};
 
 use crate::{LoadedFile, World, paths};
@@ -145,8 +145,8 @@ impl Loader<'_> {
         let imports = self.imports(file, &path, &parsed.module, role, &prefix);
         let interfaces = imports.iter().map(|(name, id)| (name.clone(), self.interface(*id))).collect();
         let builtins = if role == Role::Library { &self.library_builtins } else { &self.builtins };
-        let environment = Environment { builtins, constructors: &self.constructors, imports: &interfaces, role };
-        let checked = check(&parsed.module, file, &environment);
+        let scope = Scope { builtins, constructors: &self.constructors, imports: &interfaces, role };
+        let checked = check(&parsed.module, file, &scope);
         // What a fault swallowed is not unused.
         let whole = !syntax_is_broken && !broken(&self.loaded.diagnostics[before..]) && !broken(&checked.diagnostics);
         let keep = |report: &Diagnostic| whole || report.severity == Severity::Error;

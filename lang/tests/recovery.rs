@@ -7,7 +7,7 @@ mod common;
 
 use common::{files, parse};
 use sinter_lang::source::LineIndex;
-use sinter_lang::syntax::{NodeId, SyntaxKind, SyntaxTree};
+use sinter_lang::syntax::{ElementId, SyntaxKind, SyntaxTree};
 
 /// What the deletions of one file gave.
 #[derive(Default, Debug)]
@@ -22,7 +22,7 @@ struct Score {
     misses: Vec<String>,
 }
 
-fn is_deleted(tree: &SyntaxTree, token: NodeId) -> bool {
+fn is_deleted(tree: &SyntaxTree, token: ElementId) -> bool {
     let kind = tree.kind(token);
     !kind.is_trivia() && !matches!(kind, SyntaxKind::Text | SyntaxKind::Escape | SyntaxKind::EscapedInterpolation)
 }

@@ -9,13 +9,13 @@ use super::literal::Pieces;
 use crate::codes;
 use crate::hir::{ExprKind, ScriptLiteral, StringLiteral};
 use crate::source::TextRange;
-use crate::syntax::{NodeId, SyntaxKind as K};
+use crate::syntax::{ElementId, SyntaxKind as K};
 
 /// A piece of the body in one line.
 enum Piece {
     Text(TextRange),
     Escaped(TextRange),
-    Value(NodeId),
+    Value(ElementId),
 }
 
 /// A line of the body.
@@ -31,7 +31,7 @@ struct Line {
 }
 
 impl Lower<'_> {
-    pub(super) fn script(&self, node: NodeId) -> ExprKind {
+    pub(super) fn script(&self, node: ElementId) -> ExprKind {
         let Some(literal) = self.tree.child(node, K::StringLiteral) else { return ExprKind::Missing };
         let tag = self.name_in(node);
         if self.tree.child(literal, K::TripleQuote).is_none() {
@@ -44,7 +44,7 @@ impl Lower<'_> {
     }
 
     /// The string and, for each of its lines, where that line stands.
-    pub(super) fn block_string(&self, node: NodeId) -> (StringLiteral, Vec<TextRange>) {
+    pub(super) fn block_string(&self, node: ElementId) -> (StringLiteral, Vec<TextRange>) {
         let mut lines = self.lines(node);
         drop_opener_line(&mut lines);
         self.drop_closer_line(&mut lines, self.tree.child(node, K::ClosingTripleQuote).is_some());
@@ -58,7 +58,7 @@ impl Lower<'_> {
     }
 
     /// Cuts the body at its newlines.
-    fn lines(&self, node: NodeId) -> Vec<Line> {
+    fn lines(&self, node: ElementId) -> Vec<Line> {
         let mut lines = vec![Line { first: true, ..Line::default() }];
         for child in self.tree.children(node) {
             let range = self.tree.range(child);

@@ -4,7 +4,7 @@ use super::Lower;
 use crate::codes;
 use crate::hir::{Block, Declaration, DeclarationKind, Expr, ExprKind, Function, ImportPath, Module, Name, Parameter};
 use crate::source::TextRange;
-use crate::syntax::{NodeId, SyntaxKind as K};
+use crate::syntax::{ElementId, SyntaxKind as K};
 
 impl Lower<'_> {
     pub(super) fn module(&self) -> Module {
@@ -20,7 +20,7 @@ impl Lower<'_> {
         Module { declarations }
     }
 
-    fn declaration(&self, node: NodeId, kind: K, doc: Option<String>) -> Declaration {
+    fn declaration(&self, node: ElementId, kind: K, doc: Option<String>) -> Declaration {
         let (name, kind) = match kind {
             K::InputDeclaration => (self.name_in(node), DeclarationKind::Input(self.value_in(node))),
             K::ParamDeclaration => (self.name_in(node), self.param(node)),
@@ -33,22 +33,22 @@ impl Lower<'_> {
     }
 
     /// The first expression in a node.
-    pub(super) fn value_in(&self, node: NodeId) -> Expr {
+    pub(super) fn value_in(&self, node: ElementId) -> Expr {
         self.expressions(node).next().map_or_else(|| self.missing_value(node), |value| self.expr(value))
     }
 
     /// Stands for an expression that is not there, at the end of what should hold it.
-    pub(super) fn missing_value(&self, node: NodeId) -> Expr {
+    pub(super) fn missing_value(&self, node: ElementId) -> Expr {
         let end = self.tree.range(node).end;
         Expr { range: TextRange::new(end, end), kind: ExprKind::Missing }
     }
 
-    fn param(&self, node: NodeId) -> DeclarationKind {
+    fn param(&self, node: ElementId) -> DeclarationKind {
         let default = self.expressions(node).next().map(|value| self.expr(value));
         DeclarationKind::Param { ty: self.type_in(node), default }
     }
 
-    fn import(&self, node: NodeId) -> (Name, DeclarationKind) {
+    fn import(&self, node: ElementId) -> (Name, DeclarationKind) {
         let path = self.tree.child(node, K::ImportPath);
         let lowered = path.map_or(ImportPath::Missing(self.tree.range(node)), |path| self.import_path(path));
         let alias = self.tree.child(node, K::ImportAlias).map(|alias| self.alias(alias));
@@ -63,13 +63,13 @@ impl Lower<'_> {
     }
 
     /// The name behind `as`.
-    fn alias(&self, node: NodeId) -> Name {
+    fn alias(&self, node: ElementId) -> Name {
         let names = self.tree.children(node).filter(|child| self.tree.kind(*child) == K::Name);
         let last = names.last().filter(|name| self.tree.text_of(*name) != "as");
         last.map_or_else(|| self.missing_name(node), |name| self.name_of(name))
     }
 
-    fn import_path(&self, node: NodeId) -> ImportPath {
+    fn import_path(&self, node: ElementId) -> ImportPath {
         if let Some(literal) = self.tree.child(node, K::StringLiteral) {
             return self.file_path(literal);
         }
@@ -84,7 +84,7 @@ impl Lower<'_> {
         }
     }
 
-    fn no_module(&self, first: &Name, node: NodeId) -> ImportPath {
+    fn no_module(&self, first: &Name, node: ElementId) -> ImportPath {
         let range = self.tree.range(node);
         let message = format!("`{}` is no module", self.tree.text_of(node));
         let diagnostic = self.error(codes::IMPORT_PATH, range, message);
@@ -93,7 +93,7 @@ impl Lower<'_> {
         ImportPath::Missing(range)
     }
 
-    fn file_path(&self, literal: NodeId) -> ImportPath {
+    fn file_path(&self, literal: ElementId) -> ImportPath {
         let range = self.tree.range(literal);
         if self.tree.child(literal, K::Interpolation).is_some() {
             let diagnostic = self.error(codes::IMPORT_PATH, range, "the path of an import is a plain string");
@@ -103,13 +103,13 @@ impl Lower<'_> {
         ImportPath::File(self.string(literal))
     }
 
-    fn function(&self, node: NodeId) -> Function {
+    fn function(&self, node: ElementId) -> Function {
         let parameters = self.tree.child(node, K::ParameterList).map_or_else(Vec::new, |list| self.parameters(list));
         let body = self.tree.child(node, K::Block).map(|block| self.block(block));
         Function { parameters, result: self.type_in(node), body }
     }
 
-    fn parameters(&self, list: NodeId) -> Vec<Parameter> {
+    fn parameters(&self, list: ElementId) -> Vec<Parameter> {
         let mut docs = Docs::default();
         let mut parameters = Vec::new();
         for child in self.tree.children(list) {
@@ -123,13 +123,13 @@ impl Lower<'_> {
         parameters
     }
 
-    fn parameter(&self, node: NodeId, doc: Option<String>) -> Parameter {
+    fn parameter(&self, node: ElementId, doc: Option<String>) -> Parameter {
         let default = self.expressions(node).next().map(|value| self.expr(value));
         Parameter { name: self.name_in(node), doc, ty: self.type_in(node), default }
     }
 
     /// `let`s and one last expression; every other order is reported.
-    fn block(&self, node: NodeId) -> Block {
+    fn block(&self, node: ElementId) -> Block {
         let tree = self.tree;
         let statements = || tree.nodes(node).filter(|child| tree.kind(*child) != K::Error);
         let lets = statements().filter(|child| tree.kind(*child) == K::BlockLet);
@@ -142,13 +142,13 @@ impl Lower<'_> {
         Block { lets, result: Box::new(result) }
     }
 
-    fn report_unused_value(&self, value: NodeId) {
+    fn report_unused_value(&self, value: ElementId) {
         let range = self.tree.range(value);
         let diagnostic = self.error(codes::BODY_FORM, range, "the result of a function is its last line");
         self.report(diagnostic.label("this value is not used").help("name it with `let`, or move it to the end"));
     }
 
-    fn missing_result(&self, node: NodeId) -> Expr {
+    fn missing_result(&self, node: ElementId) -> Expr {
         if self.tree.child(node, K::Error).is_some() {
             return self.missing_value(node);
         }

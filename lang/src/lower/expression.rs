@@ -3,14 +3,14 @@
 use super::Lower;
 use crate::codes;
 use crate::hir::{Argument, BinaryOperator, Element, Expr, ExprKind, Field, Fragment, Name, PatternArgument};
-use crate::syntax::{NodeId, SyntaxKind as K};
+use crate::syntax::{ElementId, SyntaxKind as K};
 
 impl Lower<'_> {
-    pub(super) fn expr(&self, node: NodeId) -> Expr {
+    pub(super) fn expr(&self, node: ElementId) -> Expr {
         Expr { range: self.tree.range(node), kind: self.expr_kind(node) }
     }
 
-    fn expr_kind(&self, node: NodeId) -> ExprKind {
+    fn expr_kind(&self, node: ElementId) -> ExprKind {
         match self.tree.kind(node) {
             K::StringLiteral => ExprKind::Str(self.string(node)),
             K::Script => self.script(node),
@@ -28,7 +28,7 @@ impl Lower<'_> {
     }
 
     /// The one value between parentheses.
-    fn group(&self, node: NodeId) -> ExprKind {
+    fn group(&self, node: ElementId) -> ExprKind {
         let mut nodes = self.tree.nodes(node);
         let one = nodes.next().filter(|child| self.tree.kind(*child).is_expression());
         if one.is_some() && nodes.next().is_none() && self.tree.child(node, K::Comma).is_none() {
@@ -46,7 +46,7 @@ impl Lower<'_> {
         ExprKind::Missing
     }
 
-    fn compound(&self, node: NodeId) -> ExprKind {
+    fn compound(&self, node: ElementId) -> ExprKind {
         let mut operands = self.expressions(node).map(|operand| self.expr(operand));
         let mut next = || Box::new(operands.next().unwrap_or_else(|| self.missing_value(node)));
         match self.tree.kind(node) {
@@ -61,7 +61,7 @@ impl Lower<'_> {
         }
     }
 
-    fn field_name(&self, node: NodeId) -> Name {
+    fn field_name(&self, node: ElementId) -> Name {
         let names = self.tree.children(node).filter(|child| self.tree.kind(*child) == K::Name);
         names.last().map_or_else(
             || {
@@ -72,7 +72,7 @@ impl Lower<'_> {
         )
     }
 
-    fn operator(&self, node: NodeId) -> Option<BinaryOperator> {
+    fn operator(&self, node: ElementId) -> Option<BinaryOperator> {
         self.tree.children(node).find_map(|child| match self.tree.kind(child) {
             K::Plus => Some(BinaryOperator::Add),
             K::EqualEqual => Some(BinaryOperator::Equal),
@@ -85,7 +85,7 @@ impl Lower<'_> {
     }
 
     /// A list, or the comprehension that is its only item.
-    fn list(&self, node: NodeId) -> ExprKind {
+    fn list(&self, node: ElementId) -> ExprKind {
         let comprehension = self.tree.child(node, K::Comprehension);
         if let Some(comprehension) = comprehension {
             let items = self.tree.nodes(node).filter(|child| self.tree.kind(*child) != K::Error);
@@ -97,14 +97,14 @@ impl Lower<'_> {
         ExprKind::List(self.tree.nodes(node).filter_map(|child| self.element(child)).collect())
     }
 
-    fn report_mixed_comprehension(&self, node: NodeId) {
+    fn report_mixed_comprehension(&self, node: ElementId) {
         let range = self.tree.range(node);
         let message = "a comprehension is the only item of its list";
         let diagnostic = self.error(codes::COMPREHENSION_FORM, range, message);
         self.report(diagnostic.help("join lists with `+`: `[a, b] + [f(x) for x in xs]`"));
     }
 
-    fn element(&self, node: NodeId) -> Option<Element> {
+    fn element(&self, node: ElementId) -> Option<Element> {
         match self.tree.kind(node) {
             K::Spread => Some(Element::Spread(self.value_in(node))),
             kind if kind.is_expression() => Some(Element::Item(self.expr(node))),
@@ -112,7 +112,7 @@ impl Lower<'_> {
         }
     }
 
-    fn comprehension(&self, node: NodeId) -> ExprKind {
+    fn comprehension(&self, node: ElementId) -> ExprKind {
         let mut parts = self.expressions(node).map(|part| self.expr(part));
         let mut next = || Box::new(parts.next().unwrap_or_else(|| self.missing_value(node)));
         let (body, list) = (next(), next());
@@ -120,7 +120,7 @@ impl Lower<'_> {
         ExprKind::Comprehension { body, variable: self.name_in(node), list, condition }
     }
 
-    fn record(&self, node: NodeId) -> ExprKind {
+    fn record(&self, node: ElementId) -> ExprKind {
         let fields: Vec<Field> = self.tree.nodes(node).filter_map(|child| self.record_field(child)).collect();
         let names = fields.iter().filter_map(|field| match field {
             Field::Named(name, _) => Some(name),
@@ -130,7 +130,7 @@ impl Lower<'_> {
         ExprKind::Record(fields)
     }
 
-    fn record_field(&self, node: NodeId) -> Option<Field> {
+    fn record_field(&self, node: ElementId) -> Option<Field> {
         match self.tree.kind(node) {
             K::Field => Some(Field::Named(self.key(node), self.value_in(node))),
             K::Spread => Some(Field::Spread(self.value_in(node))),
@@ -139,7 +139,7 @@ impl Lower<'_> {
     }
 
     /// The name of a field, quoted or not.
-    fn key(&self, field: NodeId) -> Name {
+    fn key(&self, field: ElementId) -> Name {
         let Some(key) = self.tree.child(field, K::FieldKey) else { return self.missing_name(field) };
         let Some(literal) = self.tree.child(key, K::StringLiteral) else { return self.name_in(key) };
         let text = match self.string(literal).fragments.as_slice() {
@@ -154,7 +154,7 @@ impl Lower<'_> {
         Name { text, range: self.tree.range(literal) }
     }
 
-    fn arguments(&self, node: NodeId) -> Vec<Argument> {
+    fn arguments(&self, node: ElementId) -> Vec<Argument> {
         let Some(list) = self.tree.child(node, K::ArgumentList) else { return Vec::new() };
         let arguments: Vec<Argument> = self.tree.nodes(list).filter_map(|child| self.argument(child)).collect();
         let names = arguments.iter().filter_map(|argument| match argument {
@@ -165,7 +165,7 @@ impl Lower<'_> {
         arguments
     }
 
-    fn argument(&self, node: NodeId) -> Option<Argument> {
+    fn argument(&self, node: ElementId) -> Option<Argument> {
         match self.tree.kind(node) {
             K::Field => Some(Argument::Named(self.key(node), self.value_in(node))),
             K::Spread => Some(Argument::Spread(self.value_in(node))),
@@ -174,7 +174,7 @@ impl Lower<'_> {
         }
     }
 
-    fn patterns(&self, node: NodeId) -> Vec<PatternArgument> {
+    fn patterns(&self, node: ElementId) -> Vec<PatternArgument> {
         let Some(list) = self.tree.child(node, K::PatternList) else { return Vec::new() };
         let patterns = self.tree.nodes(list).filter(|child| self.tree.kind(*child) == K::Pattern);
         patterns

@@ -4,10 +4,10 @@ use super::Lower;
 use crate::codes;
 use crate::hir::{ExprKind, Fragment, Quoting, StringLiteral};
 use crate::source::TextRange;
-use crate::syntax::{NodeId, SyntaxKind as K};
+use crate::syntax::{ElementId, SyntaxKind as K};
 
 impl Lower<'_> {
-    pub(super) fn int(&self, node: NodeId) -> ExprKind {
+    pub(super) fn int(&self, node: ElementId) -> ExprKind {
         let text = self.tree.text_of(node);
         let plain = text.bytes().all(|byte| byte.is_ascii_digit());
         let message = if !plain {
@@ -28,7 +28,7 @@ impl Lower<'_> {
     }
 
     /// A string as fragments; both kinds of quotes.
-    pub(super) fn string(&self, node: NodeId) -> StringLiteral {
+    pub(super) fn string(&self, node: ElementId) -> StringLiteral {
         if self.tree.child(node, K::TripleQuote).is_some() {
             return self.block_string(node).0;
         }
@@ -46,14 +46,14 @@ impl Lower<'_> {
         StringLiteral { range: self.tree.range(node), fragments: pieces.finish() }
     }
 
-    pub(super) fn interpolation(&self, node: NodeId) -> Fragment {
+    pub(super) fn interpolation(&self, node: ElementId) -> Fragment {
         let quoted = self.tree.child(node, K::QuotedInterpolationOpen).is_some();
         let quoting = if quoted { Quoting::Quoted } else { Quoting::Plain };
         Fragment::Value { expr: Box::new(self.value_in(node)), range: self.tree.range(node), quoting }
     }
 
     /// The text an escape stands for; nothing for one that is not known, which is reported.
-    fn escape(&self, token: NodeId) -> String {
+    fn escape(&self, token: ElementId) -> String {
         let text = self.tree.text_of(token);
         match text.get(1..).unwrap_or_default() {
             "n" => "\n".to_owned(),
@@ -68,7 +68,7 @@ impl Lower<'_> {
         }
     }
 
-    fn report_escape(&self, token: NodeId, text: &str) {
+    fn report_escape(&self, token: ElementId, text: &str) {
         let range = self.tree.range(token);
         let diagnostic = self.error(codes::UNKNOWN_ESCAPE, range, format!("there is no escape `{text}`"));
         let start = TextRange::new(range.start, range.start);
@@ -79,7 +79,7 @@ impl Lower<'_> {
         ));
     }
 
-    fn code_point(&self, token: NodeId, code: &str) -> String {
+    fn code_point(&self, token: ElementId, code: &str) -> String {
         let digits = code.strip_prefix("u{").and_then(|code| code.strip_suffix('}'));
         let number = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
         if let Some(character) = number.and_then(char::from_u32) {

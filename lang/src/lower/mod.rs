@@ -12,7 +12,7 @@ mod types;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::hir;
 use crate::source::{FileId, Span, TextRange};
-use crate::syntax::{NodeId, SyntaxKind as K, SyntaxTree};
+use crate::syntax::{ElementId, SyntaxKind as K, SyntaxTree};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -48,22 +48,22 @@ impl<'a> Lower<'a> {
         Diagnostic::error(code, self.span(range), message)
     }
 
-    fn name_of(&self, token: NodeId) -> hir::Name {
+    fn name_of(&self, token: ElementId) -> hir::Name {
         hir::Name { text: self.tree.text_of(token).to_owned(), range: self.tree.range(token) }
     }
 
     /// The first name token directly in a node; an empty name where it is missing.
-    fn name_in(&self, node: NodeId) -> hir::Name {
+    fn name_in(&self, node: ElementId) -> hir::Name {
         self.tree.child(node, K::Name).map_or_else(|| self.missing_name(node), |token| self.name_of(token))
     }
 
-    fn missing_name(&self, node: NodeId) -> hir::Name {
+    fn missing_name(&self, node: ElementId) -> hir::Name {
         let start = self.tree.range(node).start;
         hir::Name { text: String::new(), range: TextRange::new(start, start) }
     }
 
     /// The nodes in a node that are expressions.
-    fn expressions(&self, node: NodeId) -> impl Iterator<Item = NodeId> + use<'a> {
+    fn expressions(&self, node: ElementId) -> impl Iterator<Item = ElementId> + use<'a> {
         let tree = self.tree;
         tree.nodes(node).filter(move |child| tree.kind(*child).is_expression())
     }

@@ -3,18 +3,18 @@
 use super::Lower;
 use crate::hir::{Name, TypeExpr, TypeKind};
 use crate::source::TextRange;
-use crate::syntax::{NodeId, SyntaxKind as K};
+use crate::syntax::{ElementId, SyntaxKind as K};
 
 impl Lower<'_> {
     /// The first type in a node.
-    pub(super) fn type_in(&self, node: NodeId) -> TypeExpr {
+    pub(super) fn type_in(&self, node: ElementId) -> TypeExpr {
         let found = self.tree.nodes(node).find(|child| self.tree.kind(*child).is_type());
         let end = self.tree.range(node).end;
         let missing = TypeExpr { range: TextRange::new(end, end), kind: TypeKind::Missing };
         found.map_or(missing, |node| self.type_expr(node))
     }
 
-    fn type_expr(&self, node: NodeId) -> TypeExpr {
+    fn type_expr(&self, node: ElementId) -> TypeExpr {
         let kind = match self.tree.kind(node) {
             K::NamedType => TypeKind::Named(self.tree.text_of(node).to_owned()),
             K::ListType => TypeKind::List(Box::new(self.type_in(node))),
@@ -26,7 +26,7 @@ impl Lower<'_> {
     }
 
     /// `{Str: T}` is a map: its one field is called like the type of its keys.
-    fn record_type(&self, node: NodeId) -> TypeKind {
+    fn record_type(&self, node: ElementId) -> TypeKind {
         let fields = self.tree.nodes(node).filter(|child| self.tree.kind(*child) == K::TypeField);
         let mut fields: Vec<(Name, TypeExpr)> =
             fields.map(|field| (self.name_in(field), self.type_in(field))).collect();

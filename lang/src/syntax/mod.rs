@@ -7,4 +7,4 @@ mod tree;
 
 pub use kind::SyntaxKind;
 pub(crate) use kind::{declaration_keyword, keyword};
-pub use tree::{NodeId, SyntaxTree, TreeBuilder};
+pub use tree::{ElementId, SyntaxTree, TreeBuilder};

@@ -8,7 +8,7 @@ use crate::source::TextRange;
 
 /// Names an element of one tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(u32);
+pub struct ElementId(u32);
 
 const NOTHING: u32 = u32::MAX;
 
@@ -37,65 +37,65 @@ impl SyntaxTree {
 
     /// The node that holds all others, of kind [`SyntaxKind::File`].
     #[must_use]
-    pub const fn root(&self) -> NodeId {
-        NodeId(0)
+    pub const fn root(&self) -> ElementId {
+        ElementId(0)
     }
 
     /// What an element is; [`SyntaxKind::Error`] for an id of another tree.
     #[must_use]
-    pub fn kind(&self, id: NodeId) -> SyntaxKind {
+    pub fn kind(&self, id: ElementId) -> SyntaxKind {
         self.element(id).map_or(SyntaxKind::Error, |element| element.kind)
     }
 
     /// Where an element stands.
     #[must_use]
-    pub fn range(&self, id: NodeId) -> TextRange {
+    pub fn range(&self, id: ElementId) -> TextRange {
         self.element(id).map_or(TextRange::default(), |element| element.range)
     }
 
     /// The text of an element.
     #[must_use]
-    pub fn text_of(&self, id: NodeId) -> &str {
+    pub fn text_of(&self, id: ElementId) -> &str {
         self.text.get(self.range(id).as_range()).unwrap_or_default()
     }
 
     /// What holds an element.
     #[must_use]
-    pub fn parent(&self, id: NodeId) -> Option<NodeId> {
+    pub fn parent(&self, id: ElementId) -> Option<ElementId> {
         self.element(id).and_then(|element| link(element.parent))
     }
 
     /// What an element holds, in order, tokens and trivia included.
-    pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+    pub fn children(&self, id: ElementId) -> impl Iterator<Item = ElementId> + '_ {
         let first = self.element(id).and_then(|element| link(element.first_child));
         std::iter::successors(first, |child| self.element(*child).and_then(|element| link(element.next_sibling)))
     }
 
     /// The nodes an element holds, without tokens.
-    pub fn nodes(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+    pub fn nodes(&self, id: ElementId) -> impl Iterator<Item = ElementId> + '_ {
         self.children(id).filter(|child| !self.kind(*child).is_token())
     }
 
     /// The first child of a kind.
     #[must_use]
-    pub fn child(&self, id: NodeId, kind: SyntaxKind) -> Option<NodeId> {
+    pub fn child(&self, id: ElementId, kind: SyntaxKind) -> Option<ElementId> {
         self.children(id).find(|child| self.kind(*child) == kind)
     }
 
     /// All tokens in order.
-    pub fn tokens(&self) -> impl Iterator<Item = NodeId> + '_ {
+    pub fn tokens(&self) -> impl Iterator<Item = ElementId> + '_ {
         (0..self.elements.len()).filter_map(|index| {
-            let id = NodeId(u32::try_from(index).ok()?);
+            let id = ElementId(u32::try_from(index).ok()?);
             self.kind(id).is_token().then_some(id)
         })
     }
 
     /// The token that holds the byte at `offset`, if there is one.
     #[must_use]
-    pub fn token_at(&self, offset: u32) -> Option<NodeId> {
+    pub fn token_at(&self, offset: u32) -> Option<ElementId> {
         let mut id = self.root();
         loop {
-            let inside = |child: &NodeId| {
+            let inside = |child: &ElementId| {
                 let range = self.range(*child);
                 range.start <= offset && offset < range.end
             };
@@ -107,13 +107,13 @@ impl SyntaxTree {
         }
     }
 
-    fn element(&self, id: NodeId) -> Option<&Element> {
+    fn element(&self, id: ElementId) -> Option<&Element> {
         self.elements.get(id.0 as usize)
     }
 }
 
-const fn link(raw: u32) -> Option<NodeId> {
-    if raw == NOTHING { None } else { Some(NodeId(raw)) }
+const fn link(raw: u32) -> Option<ElementId> {
+    if raw == NOTHING { None } else { Some(ElementId(raw)) }
 }
 
 /// Builds a tree from opened and closed nodes and the tokens between them.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::checker::{Checker, Reason};
 use super::declarations::is_literal;
-use super::interface::{ItemKind, Origin, Parameter, Signature};
+use super::interface::{DeclaredKind, Implementation, Parameter, Signature};
 use super::{Role, Type, messages, unsupported};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::hir::{Argument, Expr, ExprKind, Name};
@@ -37,7 +37,7 @@ impl Checker<'_> {
         let span = self.span(callee.range);
         match &callee.kind {
             ExprKind::Name(name) => match self.lookup(name) {
-                Some(ItemKind::Function(signature)) => Some(signature),
+                Some(DeclaredKind::Function(signature)) => Some(signature),
                 Some(kind) => self.not_a_function(name, &kind, callee),
                 None => {
                     let report = self.unknown_name(name, span, None);
@@ -48,19 +48,19 @@ impl Checker<'_> {
             ExprKind::Field(module, name) => self.callee_of_module(callee, module, name),
             _ => {
                 let found = self.infer(callee, None);
-                self.not_a_function("this", &ItemKind::Value(found), callee)
+                self.not_a_function("this", &DeclaredKind::Value(found), callee)
             }
         }
     }
 
     fn callee_of_module(&mut self, callee: &Expr, module: &Expr, name: &Name) -> Option<Arc<Signature>> {
         if let ExprKind::Name(module_name) = &module.kind
-            && let Some(ItemKind::Module(interface)) = self.lookup(module_name)
+            && let Some(DeclaredKind::Module(interface)) = self.lookup(module_name)
         {
             let interface = interface?;
             let span = self.span(name.range);
             return match interface.items.get(&name.text).map(|item| item.kind.clone()) {
-                Some(ItemKind::Function(signature)) => Some(signature),
+                Some(DeclaredKind::Function(signature)) => Some(signature),
                 Some(kind) => self.not_a_function(&name.text, &kind, callee),
                 None => {
                     self.report(messages::no_member(module, &name.text, &interface, span));
@@ -69,19 +69,19 @@ impl Checker<'_> {
             };
         }
         let found = self.infer(callee, None);
-        self.not_a_function(&name.text, &ItemKind::Value(found), callee)
+        self.not_a_function(&name.text, &DeclaredKind::Value(found), callee)
     }
 
-    fn not_a_function(&mut self, name: &str, kind: &ItemKind, callee: &Expr) -> Option<Arc<Signature>> {
+    fn not_a_function(&mut self, name: &str, kind: &DeclaredKind, callee: &Expr) -> Option<Arc<Signature>> {
         let span = self.span(callee.range);
         match kind {
-            ItemKind::Value(Type::Unknown) | ItemKind::Module(None) => {}
-            ItemKind::Value(ty) => {
+            DeclaredKind::Value(Type::Unknown) | DeclaredKind::Module(None) => {}
+            DeclaredKind::Value(ty) => {
                 let message = format!("`{name}` is a value of type `{ty}`, not a function");
                 self.report(Diagnostic::error(Code("E0306"), span, message));
             }
-            ItemKind::Module(Some(module)) => self.report(messages::module_as_value(name, module, span)),
-            ItemKind::Function(_) => {}
+            DeclaredKind::Module(Some(module)) => self.report(messages::module_as_value(name, module, span)),
+            DeclaredKind::Function(_) => {}
         }
         None
     }
@@ -154,7 +154,7 @@ impl Checker<'_> {
     }
 
     fn unsupported_argument(&mut self, signature: &Signature, name: &str, place: TextRange) {
-        if signature.origin == Origin::Builtin && self.environment.role != Role::Library {
+        if signature.implementation == Implementation::Builtin && self.scope.role != Role::Library {
             let report = unsupported::argument(&signature.name, name, self.span(place));
             report.into_iter().for_each(|report| self.report(report));
         }
@@ -212,12 +212,12 @@ impl Checker<'_> {
         };
         let ExprKind::Name(name) = &callee.kind else { return self.not_an_input(value) };
         let span = self.span(callee.range);
-        let Some(item) = self.environment.constructors.items.get(name) else {
-            let known: Vec<&str> = self.environment.constructors.items.keys().map(String::as_str).collect();
+        let Some(item) = self.scope.constructors.items.get(name) else {
+            let known: Vec<&str> = self.scope.constructors.items.keys().map(String::as_str).collect();
             self.report(messages::unknown_constructor(name, &known, span));
             return Type::Unknown;
         };
-        let ItemKind::Function(signature) = &item.kind else { return Type::Unknown };
+        let DeclaredKind::Function(signature) = &item.kind else { return Type::Unknown };
         if let Some(report) = unsupported::constructor(name, span) {
             self.report(report);
         }
@@ -230,7 +230,7 @@ impl Checker<'_> {
 
     fn not_an_input(&mut self, value: &Expr) -> Type {
         if value.kind != ExprKind::Missing {
-            let known: Vec<&str> = self.environment.constructors.items.keys().map(String::as_str).collect();
+            let known: Vec<&str> = self.scope.constructors.items.keys().map(String::as_str).collect();
             let message = "an input is one call that says what comes from outside";
             let report = Diagnostic::error(Code("E0402"), self.span(value.range), message);
             self.report(report.help(format!("it is made by `{}`; anything else is a `let`", known.join("`, `"))));

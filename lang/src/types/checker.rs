@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::declarations::Environment;
-use super::interface::ItemKind;
+use super::declarations::Scope;
+use super::interface::DeclaredKind;
 use super::{Type, messages};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::hir::{Block, Expr, ExprKind, Function, Name};
@@ -37,8 +37,8 @@ struct Local {
 
 pub(super) struct Checker<'a> {
     pub(super) file: FileId,
-    pub(super) environment: &'a Environment<'a>,
-    pub(super) globals: HashMap<String, ItemKind>,
+    pub(super) scope: &'a Scope<'a>,
+    pub(super) globals: HashMap<String, DeclaredKind>,
     /// Names on a cycle: using them is not reported again.
     pub(super) poisoned: HashSet<String>,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -51,10 +51,10 @@ pub(super) struct Checker<'a> {
 const MOST_ERRORS: usize = 200;
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(file: FileId, environment: &'a Environment<'a>) -> Self {
+    pub(super) fn new(file: FileId, scope: &'a Scope<'a>) -> Self {
         Self {
             file,
-            environment,
+            scope,
             globals: HashMap::new(),
             poisoned: HashSet::new(),
             diagnostics: Vec::new(),
@@ -96,7 +96,7 @@ impl<'a> Checker<'a> {
 
     // The signature has been reported on when it was declared.
     fn quietly(&self, ty: &crate::hir::TypeExpr) -> Type {
-        let prelude = self.environment.role == super::Role::Library;
+        let prelude = self.scope.role == super::Role::Library;
         super::type_of(ty, self.file, prelude, &mut Vec::new())
     }
 
@@ -133,25 +133,25 @@ impl<'a> Checker<'a> {
     }
 
     /// What a name stands for. The file's names win over the built-in ones.
-    pub(super) fn lookup(&mut self, name: &str) -> Option<ItemKind> {
+    pub(super) fn lookup(&mut self, name: &str) -> Option<DeclaredKind> {
         if let Some(local) = self.locals.iter_mut().rev().find(|local| local.name == name) {
             local.used = true;
-            return Some(ItemKind::Value(local.ty.clone()));
+            return Some(DeclaredKind::Value(local.ty.clone()));
         }
-        if self.poisoned.contains(name) && !matches!(self.globals.get(name), Some(ItemKind::Function(_))) {
-            return Some(ItemKind::Value(Type::Unknown));
+        if self.poisoned.contains(name) && !matches!(self.globals.get(name), Some(DeclaredKind::Function(_))) {
+            return Some(DeclaredKind::Value(Type::Unknown));
         }
-        self.globals.get(name).or_else(|| Some(&self.environment.builtins.items.get(name)?.kind)).cloned()
+        self.globals.get(name).or_else(|| Some(&self.scope.builtins.items.get(name)?.kind)).cloned()
     }
 
     /// The type of a name that is used as a value.
     pub(super) fn name(&mut self, name: &str, range: TextRange, hint: Option<&Type>) -> Type {
         let span = self.span(range);
         match self.lookup(name) {
-            Some(ItemKind::Value(ty)) => return ty,
-            Some(ItemKind::Function(signature)) => self.report(messages::function_as_value(&signature, span)),
-            Some(ItemKind::Module(Some(module))) => self.report(messages::module_as_value(name, &module, span)),
-            Some(ItemKind::Module(None)) => {}
+            Some(DeclaredKind::Value(ty)) => return ty,
+            Some(DeclaredKind::Function(signature)) => self.report(messages::function_as_value(&signature, span)),
+            Some(DeclaredKind::Module(Some(module))) => self.report(messages::module_as_value(name, &module, span)),
+            Some(DeclaredKind::Module(None)) => {}
             None => {
                 let report = self.unknown_name(name, span, hint);
                 self.report(report);
@@ -162,7 +162,7 @@ impl<'a> Checker<'a> {
 
     /// The report on a name nobody declared.
     pub(super) fn unknown_name(&self, name: &str, span: Span, hint: Option<&Type>) -> Diagnostic {
-        if self.environment.constructors.items.contains_key(name) {
+        if self.scope.constructors.items.contains_key(name) {
             let message =
                 format!("`{name}` makes an input, so it stands only right of `input name =` at the left margin");
             let report = Diagnostic::error(Code("E0205"), span, message);
@@ -186,7 +186,8 @@ impl<'a> Checker<'a> {
 
     fn of_the_wanted_type(&self, report: Diagnostic, hint: Option<&Type>) -> Diagnostic {
         let Some(wanted) = hint.map(Type::required).filter(|wanted| **wanted != Type::Unknown) else { return report };
-        let fits = |kind: &ItemKind| matches!(kind, ItemKind::Value(ty) if *ty != Type::Unknown && wanted.accepts(ty));
+        let fits =
+            |kind: &DeclaredKind| matches!(kind, DeclaredKind::Value(ty) if *ty != Type::Unknown && wanted.accepts(ty));
         let mut names: Vec<String> =
             self.locals.iter().filter(|l| wanted.accepts(&l.ty)).map(|l| l.name.clone()).collect();
         names.extend(self.globals.iter().filter(|(_, kind)| fits(kind)).map(|(name, _)| name.clone()));
@@ -202,7 +203,7 @@ impl<'a> Checker<'a> {
     fn visible(&self) -> Vec<String> {
         let locals = self.locals.iter().rev().map(|local| local.name.clone());
         let mut names: Vec<String> = locals.chain(self.globals.keys().cloned()).collect();
-        names.extend(self.environment.builtins.items.keys().cloned());
+        names.extend(self.scope.builtins.items.keys().cloned());
         names.sort();
         names
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::checker::{Checker, Reason};
-use super::interface::{Interface, Item, ItemKind, Origin, Parameter, Signature};
+use super::interface::{Declared, DeclaredKind, Implementation, Interface, Parameter, Signature};
 use super::{Type, messages, type_of};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::hir::{Declaration, DeclarationKind, Expr, ExprKind, Module, TypeExpr};
@@ -24,7 +24,7 @@ pub enum Role {
 
 /// What a file can see beside its own declarations.
 #[derive(Debug, Clone, Copy)]
-pub struct Environment<'a> {
+pub struct Scope<'a> {
     /// What every expression sees unless the file declares the same name.
     pub builtins: &'a Interface,
     /// What may stand right of `input x =`, and nowhere else.
@@ -48,8 +48,8 @@ pub struct Checked {
 
 /// Checks the names and types of one file. Never fails; what is wrong is in the result.
 #[must_use]
-pub fn check(module: &Module, file: FileId, environment: &Environment<'_>) -> Checked {
-    let mut checker = Checker::new(file, environment);
+pub fn check(module: &Module, file: FileId, scope: &Scope<'_>) -> Checked {
+    let mut checker = Checker::new(file, scope);
     let declared = declare(module, &mut checker);
     let order = resolve::order(module, &declared);
     report_cycles(module, &order, &mut checker);
@@ -82,7 +82,7 @@ fn declare<'m>(module: &'m Module, checker: &mut Checker<'_>) -> HashMap<&'m str
             None => {
                 declared.insert(name, index);
                 report_hidden(declaration, checker);
-                let kind = signature(declaration, checker).unwrap_or(ItemKind::Value(Type::Unknown));
+                let kind = signature(declaration, checker).unwrap_or(DeclaredKind::Value(Type::Unknown));
                 checker.globals.insert(name.to_owned(), kind);
             }
         }
@@ -92,14 +92,14 @@ fn declare<'m>(module: &'m Module, checker: &mut Checker<'_>) -> HashMap<&'m str
 
 fn report_hidden(declaration: &Declaration, checker: &mut Checker<'_>) {
     let name = &declaration.name.text;
-    if checker.environment.role != Role::Library && checker.environment.builtins.items.contains_key(name) {
+    if checker.scope.role != Role::Library && checker.scope.builtins.items.contains_key(name) {
         let span = checker.span(declaration.name.range);
         let message = format!("`{name}` hides the built-in `{name}` in this file");
         checker.report(Diagnostic::warning(Code("W0202"), span, message).help("another name keeps both within reach"));
     }
 }
 
-fn signature(declaration: &Declaration, checker: &mut Checker<'_>) -> Option<ItemKind> {
+fn signature(declaration: &Declaration, checker: &mut Checker<'_>) -> Option<DeclaredKind> {
     let DeclarationKind::Fn(function) = &declaration.kind else { return None };
     let mut parameters: Vec<Parameter> = Vec::new();
     for written in &function.parameters {
@@ -109,8 +109,13 @@ fn signature(declaration: &Declaration, checker: &mut Checker<'_>) -> Option<Ite
         }
     }
     let result = written(&function.result, checker);
-    let origin = if function.body.is_some() { Origin::Written } else { Origin::Builtin };
-    Some(ItemKind::Function(Arc::new(Signature { name: declaration.name.text.clone(), parameters, result, origin })))
+    let implementation = if function.body.is_some() { Implementation::Written } else { Implementation::Builtin };
+    Some(DeclaredKind::Function(Arc::new(Signature {
+        name: declaration.name.text.clone(),
+        parameters,
+        result,
+        implementation,
+    })))
 }
 
 fn parameter(parameter: &crate::hir::Parameter, checker: &mut Checker<'_>) -> Parameter {
@@ -125,32 +130,34 @@ fn parameter(parameter: &crate::hir::Parameter, checker: &mut Checker<'_>) -> Pa
 }
 
 fn written(ty: &TypeExpr, checker: &mut Checker<'_>) -> Type {
-    type_of(ty, checker.file, checker.environment.role == Role::Library, &mut checker.diagnostics)
+    type_of(ty, checker.file, checker.scope.role == Role::Library, &mut checker.diagnostics)
 }
 
-fn item(declaration: &Declaration, checker: &mut Checker<'_>) -> ItemKind {
+fn item(declaration: &Declaration, checker: &mut Checker<'_>) -> DeclaredKind {
     match &declaration.kind {
-        DeclarationKind::Input(value) => ItemKind::Value(checker.input(value)),
-        DeclarationKind::Param { ty, default } => ItemKind::Value(param(declaration, ty, default.as_ref(), checker)),
-        DeclarationKind::Import(_) => {
-            ItemKind::Module(checker.environment.imports.get(&declaration.name.text).cloned().flatten())
+        DeclarationKind::Input(value) => DeclaredKind::Value(checker.input(value)),
+        DeclarationKind::Param { ty, default } => {
+            DeclaredKind::Value(param(declaration, ty, default.as_ref(), checker))
         }
-        DeclarationKind::Let(value) => ItemKind::Value(checker.infer(value, None)),
+        DeclarationKind::Import(_) => {
+            DeclaredKind::Module(checker.scope.imports.get(&declaration.name.text).cloned().flatten())
+        }
+        DeclarationKind::Let(value) => DeclaredKind::Value(checker.infer(value, None)),
         DeclarationKind::Fn(function) => {
             checker.body(function);
             let known = checker.globals.get(&declaration.name.text).cloned();
-            known.unwrap_or(ItemKind::Value(Type::Unknown))
+            known.unwrap_or(DeclaredKind::Value(Type::Unknown))
         }
-        DeclarationKind::Target(value) => ItemKind::Value(target(&declaration.name.text, value, checker)),
+        DeclarationKind::Target(value) => DeclaredKind::Value(target(&declaration.name.text, value, checker)),
     }
 }
 
-fn publish(declaration: &Declaration, kind: ItemKind, checker: &mut Checker<'_>, interface: &mut Interface) {
+fn publish(declaration: &Declaration, kind: DeclaredKind, checker: &mut Checker<'_>, interface: &mut Interface) {
     let name = &declaration.name.text;
     checker.globals.insert(name.clone(), kind.clone());
-    if !matches!(kind, ItemKind::Module(_)) {
+    if !matches!(kind, DeclaredKind::Module(_)) {
         let span = checker.span(declaration.name.range);
-        interface.items.insert(name.clone(), Item { kind, span, doc: declaration.doc.clone() });
+        interface.items.insert(name.clone(), Declared { kind, span, doc: declaration.doc.clone() });
     }
 }
 
@@ -158,7 +165,7 @@ fn param(declaration: &Declaration, ty: &TypeExpr, default: Option<&Expr>, check
     let name = &declaration.name.text;
     let declared = written(ty, checker);
     let span = checker.span(ty.range);
-    if !settable(&declared) && checker.environment.role != Role::Library {
+    if !settable(&declared) && checker.scope.role != Role::Library {
         let message = format!("`{name}` cannot be of type `{declared}`: a param is set on the command line");
         checker.report(
             Diagnostic::error(Code("E0318"), span, message).help("it is a Str, Int, Bool or [Str], or one with `?`"),
@@ -167,7 +174,7 @@ fn param(declaration: &Declaration, ty: &TypeExpr, default: Option<&Expr>, check
     }
     match default {
         Some(value) => checker.expect(value, &declared, &Reason::new(format!("`{name}` is declared here"), span)),
-        None if checker.environment.role == Role::Imported && !matches!(declared, Type::Optional(_)) => {
+        None if checker.scope.role == Role::Imported && !matches!(declared, Type::Optional(_)) => {
             let message = format!("`{name}` needs a default: only params of the file that is built can be set");
             let span = checker.span(declaration.name.range);
             checker.report(Diagnostic::error(Code("E0211"), span, message).help("write `= value` behind the type"));
@@ -210,7 +217,7 @@ fn report_cycles(module: &Module, order: &Order, checker: &mut Checker<'_>) {
 }
 
 fn report_unused(module: &Module, order: &Order, declared: &HashMap<&str, usize>, checker: &mut Checker<'_>) {
-    let role = checker.environment.role;
+    let role = checker.scope.role;
     for (index, declaration) in module.declarations.iter().enumerate() {
         let name = declaration.name.text.as_str();
         let kind = match &declaration.kind {

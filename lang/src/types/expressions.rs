@@ -1,7 +1,7 @@
 //! The types of expressions.
 
 use super::checker::{Checker, Reason};
-use super::interface::ItemKind;
+use super::interface::DeclaredKind;
 use super::{Type, messages};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::hir::{Element, Expr, ExprKind, Field, Name, PatternArgument};
@@ -158,7 +158,7 @@ impl Checker<'_> {
 
     fn field(&mut self, value: &Expr, name: &Name) -> Type {
         if let ExprKind::Name(module) = &value.kind
-            && let Some(ItemKind::Module(module)) = self.lookup(module)
+            && let Some(DeclaredKind::Module(module)) = self.lookup(module)
         {
             return self.member(module.as_deref(), value, name);
         }
@@ -190,9 +190,9 @@ impl Checker<'_> {
         let Some(module) = module else { return Type::Unknown };
         let span = self.span(name.range);
         match module.items.get(&name.text).map(|item| &item.kind) {
-            Some(ItemKind::Value(ty)) => ty.clone(),
-            Some(ItemKind::Function(signature)) => self.lacking(messages::function_as_value(signature, span)),
-            Some(ItemKind::Module(_)) | None => self.lacking(messages::no_member(value, &name.text, module, span)),
+            Some(DeclaredKind::Value(ty)) => ty.clone(),
+            Some(DeclaredKind::Function(signature)) => self.lacking(messages::function_as_value(signature, span)),
+            Some(DeclaredKind::Module(_)) | None => self.lacking(messages::no_member(value, &name.text, module, span)),
         }
     }
 

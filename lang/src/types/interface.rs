@@ -10,14 +10,14 @@ use crate::source::Span;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Interface {
     /// By name.
-    pub items: BTreeMap<String, Item>,
+    pub items: BTreeMap<String, Declared>,
 }
 
 /// One declared name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct Declared {
     /// What it is.
-    pub kind: ItemKind,
+    pub kind: DeclaredKind,
     /// Where its name stands.
     pub span: Span,
     /// Its doc comment.
@@ -26,7 +26,7 @@ pub struct Item {
 
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ItemKind {
+pub enum DeclaredKind {
     /// A value.
     Value(Type),
     /// A function.
@@ -45,12 +45,12 @@ pub struct Signature {
     /// What it yields.
     pub result: Type,
     /// Who implements it.
-    pub origin: Origin,
+    pub implementation: Implementation,
 }
 
 /// Who implements a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum Implementation {
     /// It has a body.
     Written,
     /// It is built in.

@@ -18,8 +18,8 @@ mod written;
 use std::fmt;
 use std::sync::Arc;
 
-pub use declarations::{Checked, Environment, Role, check};
-pub use interface::{Interface, Item, ItemKind, Origin, Parameter, Signature};
+pub use declarations::{Checked, Role, Scope, check};
+pub use interface::{Declared, DeclaredKind, Implementation, Interface, Parameter, Signature};
 pub use written::type_of;
 
 /// What a value is.

@@ -33,7 +33,7 @@ impl Checker<'_> {
         match &found {
             Type::Str | Type::Int | Type::Bool | Type::Platform | Type::Unknown | Type::Command => {}
             Type::List(item) if matches!(**item, Type::Str | Type::Nothing | Type::Unknown) => {}
-            files if files.is_files() && self.environment.role != Role::Library => {
+            files if files.is_files() && self.scope.role != Role::Library => {
                 self.report(unsupported::mounted(files, span));
             }
             other => self.report(messages::not_insertable(other, span)),
