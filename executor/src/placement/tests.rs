@@ -139,7 +139,7 @@ fn descriptions_select_what_they_say() {
 
 #[test]
 fn what_was_matched_is_not_matched_again() {
-    let from = |input: u32| Files::Source { input: InputId(input), patterns: patterns(&["run"]) };
+    let from = |input: u32| Files::Source { input: InputId::new(input), patterns: patterns(&["run"]) };
     assert_eq!(selected(&from(8)), "src/a 644, x.build 644");
     // A file whose content nobody knows must not get lost.
     let lost = select(&from(7), &world()).expect_err("a hash is missing");
