@@ -59,7 +59,7 @@ pub(crate) struct Selection {
 
 /// Where things are kept and come from.
 #[derive(Debug, Args)]
-pub(crate) struct Environment {
+pub(crate) struct Resources {
     /// Open no socket
     #[arg(long)]
     pub(crate) offline: bool,
@@ -88,7 +88,7 @@ pub(crate) struct Build {
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) progress: ProgressStyle,
     #[command(flatten)]
-    pub(crate) environment: Environment,
+    pub(crate) resources: Resources,
 }
 
 #[derive(Debug, Args)]
@@ -105,7 +105,7 @@ pub(crate) struct Lock {
     #[arg(long)]
     pub(crate) check: bool,
     #[command(flatten)]
-    pub(crate) environment: Environment,
+    pub(crate) resources: Resources,
 }
 
 #[derive(Debug, Args)]
@@ -117,7 +117,7 @@ pub(crate) struct Update {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) environment: Environment,
+    pub(crate) resources: Resources,
 }
 
 /// How progress is shown.

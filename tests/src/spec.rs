@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// A fenced block.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Block {
+pub struct CodeBlock {
     /// The line of its opening fence, from 1.
     pub line: usize,
     /// The words of its info string.
@@ -37,7 +37,7 @@ pub struct Spec {
     /// Chapters and rules in the order of the text.
     pub rules: Vec<Rule>,
     /// Fenced blocks in the order of the text.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<CodeBlock>,
     /// Headings that have no number, and fences that are not closed.
     pub violations: Vec<String>,
 }
@@ -47,7 +47,7 @@ impl Spec {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut spec = Self::default();
-        let mut open: Option<Block> = None;
+        let mut open: Option<CodeBlock> = None;
         for (line, content) in (1..).zip(text.lines()) {
             match (&mut open, content.strip_prefix("```")) {
                 (Some(_), Some("")) => spec.blocks.extend(open.take()),
@@ -60,9 +60,9 @@ impl Spec {
         spec
     }
 
-    fn block(&self, line: usize, info: &str) -> Block {
+    fn block(&self, line: usize, info: &str) -> CodeBlock {
         let rule = self.rules.last().map(|rule| rule.number.clone()).unwrap_or_default();
-        Block { line, info: info.split_whitespace().map(str::to_owned).collect(), text: String::new(), rule }
+        CodeBlock { line, info: info.split_whitespace().map(str::to_owned).collect(), text: String::new(), rule }
     }
 
     fn heading(&mut self, line: usize, content: &str) {
@@ -108,13 +108,13 @@ impl Spec {
 
     /// The files that examples of the same rule as `block` can import.
     #[must_use]
-    pub fn files_beside(&self, block: &Block) -> BTreeMap<String, String> {
+    pub fn files_beside(&self, block: &CodeBlock) -> BTreeMap<String, String> {
         let beside = self.blocks.iter().filter(|other| other.is_language() && other.rule == block.rule);
         beside.filter_map(|other| Some((other.attribute("file")?.to_owned(), other.text.clone()))).collect()
     }
 }
 
-impl Block {
+impl CodeBlock {
     /// Whether it is written in the language.
     #[must_use]
     pub fn is_language(&self) -> bool {

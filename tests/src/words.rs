@@ -1,7 +1,8 @@
 //! One word for one thing: finds synonyms that the list of words bans.
 //!
 //! They are looked for in names and messages of code outside of tests, and in `spec.md`. A banned word stands for its plural
-//! too, and is found as a part of a longer name (`source_problems`, `AssemblyProblem`).
+//! too, and is found as a part of a longer name (`source_problems`, `AssemblyProblem`). And two crates that give one name to
+//! a public type mean two things by one word.
 
 use std::collections::BTreeMap;
 
@@ -57,8 +58,7 @@ pub fn banned(words: &[Word], packages: &[Package], files: &[TrackedFile]) -> Ve
     let mut unneeded: Vec<(&Word, &String)> =
         words.iter().flat_map(|word| word.except.iter().map(move |package| (word, package))).collect();
     for file in files {
-        let home = packages.iter().filter(|package| file.path.starts_with(&format!("{}/src/", package.directory)));
-        let home = home.max_by_key(|package| package.directory.len());
+        let home = home(packages, file);
         for (line, text) in texts(file, home.is_some()) {
             let parts = parts(&text);
             for word in words {
@@ -82,6 +82,26 @@ pub fn banned(words: &[Word], packages: &[Package], files: &[TrackedFile]) -> Ve
     );
     found.dedup();
     found
+}
+
+/// Public types of two packages that have one name, each with a place in both.
+#[must_use]
+pub fn shared_names(packages: &[Package], files: &[TrackedFile]) -> Vec<String> {
+    let mut homes: BTreeMap<String, BTreeMap<&str, String>> = BTreeMap::new();
+    for file in files.iter().filter(|file| crate::architecture::is_rust(file)) {
+        let Some(package) = home(packages, file) else { continue };
+        for (line, name) in rust_source::public_types(&file.text) {
+            homes.entry(name).or_default().entry(&package.name).or_insert(format!("{}:{line}", file.path));
+        }
+    }
+    let shared = homes.into_iter().filter(|(_, places)| places.len() > 1);
+    shared.map(|(name, places)| format!("{name}: {}", places.into_values().collect::<Vec<_>>().join(", "))).collect()
+}
+
+/// The package whose sources a file belongs to.
+fn home<'a>(packages: &'a [Package], file: &TrackedFile) -> Option<&'a Package> {
+    let around = packages.iter().filter(|package| file.path.starts_with(&format!("{}/src/", package.directory)));
+    around.max_by_key(|package| package.directory.len())
 }
 
 /// What of a file is looked at: names and messages of code, all of the specification.
@@ -145,6 +165,23 @@ mod tests {
             let parts = parts(text);
             assert_eq!(says(&parts, "problem") || says(&parts, "change set"), is_found, "{text}");
         }
+    }
+
+    #[test]
+    fn types_of_two_packages_have_two_names() {
+        let package = |name: &str| Package {
+            name: name.to_owned(),
+            directory: name.to_owned(),
+            dependencies: std::collections::BTreeSet::new(),
+        };
+        let file = |path: &str, text: &str| TrackedFile { path: path.to_owned(), text: text.to_owned() };
+        let files = [
+            file("a/src/lib.rs", "pub struct Thing;\npub struct Own;\n"),
+            file("a/src/other.rs", "pub enum Thing {}\n"),
+            file("b/src/lib.rs", "\npub enum Thing {}\npub(crate) struct Own;\n"),
+            file("b/tests/t.rs", "pub struct Own;\n"),
+        ];
+        assert_eq!(shared_names(&[package("a"), package("b")], &files), ["Thing: a/src/lib.rs:1, b/src/lib.rs:2"]);
     }
 
     #[test]

@@ -100,4 +100,5 @@ fn one_word_stands_for_one_thing() {
     assert!(list.iter().all(|row| !row.meaning.is_empty()) && list.len() > 20, "the list of words is there");
     assert_none("the two lists of words", &words::differences(&list, &rules.words));
     assert_none("words that the list bans", &words::banned(&rules.words, &packages, &files));
+    assert_none("public types of two crates with one name", &words::shared_names(&packages, &files));
 }

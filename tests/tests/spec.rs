@@ -9,7 +9,7 @@ use sinter_lang::catalog;
 use sinter_lang::diagnostic::Severity;
 use sinter_lang::source::LineIndex;
 use sinter_tests::repository;
-use sinter_tests::spec::{Block, Spec, codes_in};
+use sinter_tests::spec::{CodeBlock, Spec, codes_in};
 
 // Graphs are shown in the one form that the suite of sinter-eval has for them.
 #[path = "../../eval/tests/support/mod.rs"]
@@ -32,7 +32,7 @@ fn assert_none(rule: &str, violations: &[String]) {
     assert!(violations.is_empty(), "{rule}, in {} places:\n{}", violations.len(), violations.join("\n"));
 }
 
-fn evaluated(spec: &Spec, block: &Block) -> Evaluation {
+fn evaluated(spec: &Spec, block: &CodeBlock) -> Evaluation {
     let mut files = spec.files_beside(block);
     files.insert(ROOT_FILE.to_owned(), block.text.clone());
     let parameters = block.attributes("set").filter_map(|set| set.split_once('='));
@@ -53,7 +53,7 @@ fn reports(evaluation: &Evaluation) -> Vec<(Severity, &'static str, u32, String)
 }
 
 /// What is wrong with an example; nothing if it yields what its info string says.
-fn violation(spec: &Spec, block: &Block) -> Option<String> {
+fn violation(spec: &Spec, block: &CodeBlock) -> Option<String> {
     let evaluation = evaluated(spec, block);
     let reports = reports(&evaluation);
     let is_error = |severity: Severity| severity == Severity::Error;
@@ -76,7 +76,7 @@ fn violation(spec: &Spec, block: &Block) -> Option<String> {
 #[test]
 fn examples_yield_what_they_say() {
     let spec = spec();
-    let examples: Vec<&Block> = spec.blocks.iter().filter(|block| block.is_example()).collect();
+    let examples: Vec<&CodeBlock> = spec.blocks.iter().filter(|block| block.is_example()).collect();
     assert!(examples.len() >= 100, "only {} examples were found", examples.len());
     let violations: Vec<String> = examples.iter().filter_map(|block| violation(&spec, block)).collect();
     assert_none("examples yield something else", &violations);
@@ -98,9 +98,9 @@ fn graphs_are_the_ones_shown() {
 #[test]
 fn lock_example_is_canonical() {
     let spec = spec();
-    let locks: Vec<&Block> = spec.blocks.iter().filter(|block| block.says("toml") && block.says("lock")).collect();
+    let locks: Vec<&CodeBlock> = spec.blocks.iter().filter(|block| block.says("toml") && block.says("lock")).collect();
     assert!(!locks.is_empty(), "there is no lock in spec.md");
-    let canonical = |block: &&&Block| match Lock::parse(&block.text) {
+    let canonical = |block: &&&CodeBlock| match Lock::parse(&block.text) {
         Ok(lock) => {
             (lock.render() != block.text).then(|| format!("spec.md:{} renders as\n{}", block.line, lock.render()))
         }

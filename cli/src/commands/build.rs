@@ -20,8 +20,8 @@ use crate::render::{live, plain, text};
 
 pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
     let destinations = destinations(&arguments.outputs)?;
-    let store = environment::store(arguments.environment.store.as_ref())?;
-    let mirrors = environment::mirrors(&arguments.environment)?;
+    let store = environment::store(arguments.resources.store.as_ref())?;
+    let mirrors = environment::mirrors(&arguments.resources)?;
     let project = Project::open(&arguments.selection.words, &arguments.selection.parameters)?;
     project.report(&[])?;
     let targets = project.targets()?;
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
         work_tree: project.work_tree.clone(),
         lock: project.lock_path(),
         locking: if arguments.locked || environment::is_ci() { Locking::Locked } else { Locking::Add },
-        offline: arguments.environment.offline,
+        offline: arguments.resources.offline,
         mirrors,
         store,
         jobs: jobs(arguments.jobs),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use sinter_graph::lock::MAIN_ARCHIVE;
 use sinter_source::debian::{MirrorConfig, MirrorError, MirrorSettings, SECURITY_ARCHIVE};
 
-use crate::arguments::Environment;
+use crate::arguments::Resources;
 use crate::failure::Failure;
 
 /// The store's directory: `--store`, SINTER_STORE, `sinter` in the XDG cache directory.
@@ -43,12 +43,12 @@ const MIRROR_KINDS: [&str; 2] = [MAIN_ARCHIVE, SECURITY_ARCHIVE];
 ///
 /// # Errors
 /// If `--mirror` names a kind there is not.
-pub(crate) fn mirrors(environment: &Environment) -> Result<Result<MirrorConfig, MirrorError>, Failure> {
-    if let Some((kind, _)) = environment.mirrors.iter().find(|(kind, _)| !MIRROR_KINDS.contains(&kind.as_str())) {
+pub(crate) fn mirrors(resources: &Resources) -> Result<Result<MirrorConfig, MirrorError>, Failure> {
+    if let Some((kind, _)) = resources.mirrors.iter().find(|(kind, _)| !MIRROR_KINDS.contains(&kind.as_str())) {
         let known = format!("there is: {}", MIRROR_KINDS.join(", "));
         return Err(Failure::usage(format!("there is no kind of mirror `{kind}`"), known));
     }
-    let flags = environment.mirrors.iter().cloned().collect();
+    let flags = resources.mirrors.iter().cloned().collect();
     let settings = MirrorSettings::of_machine(&flags, |name| std::env::var_os(name));
     Ok(MirrorConfig::settle(&settings))
 }

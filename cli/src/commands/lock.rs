@@ -19,7 +19,7 @@ pub(crate) fn lock(arguments: &arguments::Lock) -> Result<(), Failure> {
     project.report(&[])?;
     let (file, conflicted) =
         LockFile::read_resolving(&project.lock_path()).map_err(|error| Failure::build(&error, &project))?;
-    let new = resolved(&project, &project.evaluation.graph, &file, &arguments.environment)?;
+    let new = resolved(&project, &project.evaluation.graph, &file, &arguments.resources)?;
     let added = file.lock.diff(&new);
     if conflicted || file.lock != new {
         if arguments.check {
@@ -46,7 +46,7 @@ pub(crate) fn update(arguments: &arguments::Update) -> Result<(), Failure> {
         kept.debian.forget_suite(&suite);
     }
     let fresh = LockFile { path: old.path.clone(), lock: kept };
-    let new = resolved(&project, &graph, &fresh, &arguments.environment)?;
+    let new = resolved(&project, &graph, &fresh, &arguments.resources)?;
     if !arguments.dry_run && new != old.lock {
         old.write(&new).map_err(|error| Failure::build(&error, &project))?;
     }
@@ -74,9 +74,9 @@ fn resolved(
     project: &Project,
     graph: &Graph,
     file: &LockFile,
-    environment: &arguments::Environment,
+    resources: &arguments::Resources,
 ) -> Result<Lock, Failure> {
-    let store = environment::store(environment.store.as_ref())?;
+    let store = environment::store(resources.store.as_ref())?;
     sinter_sandbox::enter_user_namespace().map_err(|error| Failure::sandbox(&error))?;
     let request = LockRequest {
         graph,
@@ -84,8 +84,8 @@ fn resolved(
         locking: Locking::Compare,
         platform: &Platform::native(),
         store: &store,
-        mirrors: environment::mirrors(environment)?,
-        offline: environment.offline,
+        mirrors: environment::mirrors(resources)?,
+        offline: resources.offline,
     };
     sinter_executor::lock(request, &Plain::default()).map_err(|error| Failure::build(&error, project))
 }

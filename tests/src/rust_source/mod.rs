@@ -6,7 +6,7 @@ pub mod paths;
 
 /// A function and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Function {
+pub struct Measured {
     /// Its name.
     pub name: String,
     /// The line of its `fn`, from 1.
@@ -87,6 +87,21 @@ pub fn names(source: &str) -> Vec<(usize, String)> {
         .collect()
 }
 
+/// The types that code outside of tests makes public (`pub`, not `pub(crate)`), each with its line.
+#[must_use]
+pub fn public_types(source: &str) -> Vec<(usize, String)> {
+    let code = without_tests(&code_only(source));
+    let lines = (1..).zip(code.lines());
+    let declared = lines.filter_map(|(line, text)| {
+        let rest = text.trim_start().strip_prefix("pub ")?;
+        match words(rest).map(|(_, word)| word).take(2).collect::<Vec<_>>()[..] {
+            ["struct" | "enum" | "trait" | "type" | "union", name] => Some((line, name.to_owned())),
+            _ => None,
+        }
+    });
+    declared.collect()
+}
+
 /// The position behind an item: its `;`, or the bracket that closes its braces.
 fn item_end(rest: &str) -> usize {
     let (mut brackets, mut braces) = (0_i32, 0_i32);
@@ -163,7 +178,7 @@ fn raw_string_length(rest: &[char]) -> usize {
 
 /// All functions that have a body, nested ones too.
 #[must_use]
-pub fn functions(source: &str) -> Vec<Function> {
+pub fn functions(source: &str) -> Vec<Measured> {
     let code = code_only(source);
     let starts = words(&code).filter(|(_, word)| *word == "fn").map(|(start, _)| start);
     starts.filter_map(|start| function_at(&code, start)).collect()
@@ -182,7 +197,7 @@ fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
         .map(|word| (word.as_ptr() as usize - code.as_ptr() as usize, word))
 }
 
-fn function_at(code: &str, start: usize) -> Option<Function> {
+fn function_at(code: &str, start: usize) -> Option<Measured> {
     let rest = &code[start + "fn".len()..];
     let (_, name) = words(rest).next()?;
     // `fn(u8) -> u8` is a type and has no name of its own.
@@ -191,7 +206,7 @@ fn function_at(code: &str, start: usize) -> Option<Function> {
     }
     let line = 1 + code[..start].matches('\n').count();
     let end = body_end(rest)?;
-    Some(Function { name: name.to_owned(), line, lines: 1 + rest[..end].matches('\n').count() })
+    Some(Measured { name: name.to_owned(), line, lines: 1 + rest[..end].matches('\n').count() })
 }
 
 /// The position behind the body's closing brace; `None` if a `;` ends the declaration first.
@@ -252,6 +267,14 @@ mod tests {
         assert_eq!(found, [(1, "\"one\\n\"".to_owned()), (4, "r#\"two\"#".to_owned())]);
         let found: Vec<String> = names(source).into_iter().map(|(_, name)| name).collect();
         assert_eq!(found, ["fn", "a", "b", "const", "Y", "str"]);
+    }
+
+    #[test]
+    fn public_types_are_those_of_other_crates_too() {
+        let source = "pub struct A;\npub(crate) enum B {}\nstruct C;\n/// pub struct D;\n    pub trait E {}\npub fn type_of() {}\n\
+                      pub type F<T> = T;\n#[cfg(test)]\nmod tests { pub struct G; }\n";
+        let found: Vec<(usize, String)> = public_types(source);
+        assert_eq!(found, [(1, "A"), (5, "E"), (7, "F")].map(|(line, name)| (line, name.to_owned())));
     }
 
     #[test]
