@@ -8,6 +8,7 @@ mod bad_input;
 mod callers;
 mod consumers;
 mod crashes;
+mod damage;
 mod debian_system;
 mod full_disk;
 mod generated;
