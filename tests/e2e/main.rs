@@ -4,6 +4,7 @@
 //! test that needs it (`cargo xtask setup` installs them). The tests need root, because some of them play the part of
 //! another user, and Debian packages through this machine's apt configuration.
 
+mod apart;
 mod bad_input;
 mod callers;
 mod consumers;
