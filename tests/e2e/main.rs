@@ -11,6 +11,7 @@ mod consumers;
 mod crashes;
 mod damage;
 mod debian_system;
+mod depth;
 mod full_disk;
 mod generated;
 mod incremental;

@@ -163,10 +163,10 @@ impl<'a> Export<'a> {
     /// Makes all new files, without a name as yet, and tells what was left out.
     fn prepare(&self, plan: &Plan, layers: &[LayerDigest]) -> Result<(Staging<'_>, Vec<TreePath>), ExportError> {
         let lease = self.store.ensure(layers)?;
-        let open = |path: &Path| open_root(path).map_err(|error| FsError::new(path, "open", error));
-        let roots = lease.directories().map(open).collect::<Result<Vec<_>, _>>()?;
+        // One at a time: there may be more layers than a process may have open files.
+        let layers: Vec<&Path> = lease.directories().collect();
         let staging = Staging::create(&self.place)?;
-        let skipped = staging.fill(plan, |(layer, path)| open_file(&roots[layer.0], path))?;
+        let skipped = staging.fill(plan, |(layer, path)| open_file(&open_root(layers[layer.0])?, path))?;
         Ok((staging, skipped))
     }
 

@@ -132,8 +132,16 @@ impl Store {
         let seal = read_small(&place.join("seal"))?.and_then(|bytes| Seal::decode(&bytes));
         let Some(seal) = seal else { return Ok(false) };
         let Ok(root) = open_root(&place.join("fs")) else { return Ok(false) };
-        let layers = open_all(parts)?;
-        Ok(seal.stamps() == directory_stamps(&root, nodes) && nodes.iter().all(|node| is_linked(&root, &layers, node)))
+        if seal.stamps() != directory_stamps(&root, nodes) {
+            return Ok(false);
+        }
+        let mut layers = Directories::of(parts);
+        for node in nodes.iter().filter(|node| node.entry.kind != Kind::Directory) {
+            if !is_linked(&root, layers.get(node.layer)?, node) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn make(&self, digest: &BlobDigest, place: &Path, parts: &[Part], nodes: &Nodes<'_>) -> Result<(), StoreError> {
@@ -207,13 +215,31 @@ fn remove_below(nodes: &mut BTreeMap<&TreePath, Node<'_>>, path: &TreePath) {
     }
 }
 
-fn open_all(parts: &[Part]) -> Result<Vec<OwnedFd>, StoreError> {
-    let open = |part: &Part| open_root(&part.directory).map_err(|error| StoreError::io(&part.directory, "open", error));
-    parts.iter().map(open).collect()
+/// The directories of the parts, of which one is open at a time: a run may have more layers than a process open files.
+struct Directories<'a> {
+    parts: &'a [Part],
+    open: Option<(usize, OwnedFd)>,
+}
+
+impl<'a> Directories<'a> {
+    const fn of(parts: &'a [Part]) -> Self {
+        Self { parts, open: None }
+    }
+
+    fn get(&mut self, layer: usize) -> Result<&OwnedFd, StoreError> {
+        let open = match self.open.take() {
+            Some((number, directory)) if number == layer => directory,
+            _ => {
+                let path = &self.parts[layer].directory;
+                open_root(path).map_err(|error| StoreError::io(path, "open", error))?
+            }
+        };
+        Ok(&self.open.insert((layer, open)).1)
+    }
 }
 
 fn link_all(unpacked: &Path, parts: &[Part], nodes: &Nodes<'_>) -> Result<(), StoreError> {
-    let layers = open_all(parts)?;
+    let mut layers = Directories::of(parts);
     let mut maker = Maker::new(unpacked, Strictness::Exact).map_err(store_error)?;
     let root = open_root(unpacked).map_err(|error| StoreError::io(unpacked, "open", error))?;
     for node in nodes {
@@ -222,7 +248,7 @@ fn link_all(unpacked: &Path, parts: &[Part], nodes: &Nodes<'_>) -> Result<(), St
             continue;
         }
         let path = os_path(&node.entry.path);
-        linkat(&layers[node.layer], path, &root, path, AtFlags::empty())
+        linkat(layers.get(node.layer)?, path, &root, path, AtFlags::empty())
             .map_err(|error| StoreError::io(&unpacked.join(node.entry.path.to_os_path()), "link", error))?;
     }
     for node in nodes.iter().filter(|node| node.opaque) {
@@ -252,12 +278,9 @@ fn directory_stamps(root: &OwnedFd, nodes: &Nodes<'_>) -> Vec<Stamp> {
 }
 
 /// Whether a file of the merged directory is the one of its layer.
-fn is_linked(root: &OwnedFd, layers: &[OwnedFd], node: &Node<'_>) -> bool {
-    if node.entry.kind == Kind::Directory {
-        return true;
-    }
+fn is_linked(root: &OwnedFd, layer: &OwnedFd, node: &Node<'_>) -> bool {
     let identity = |directory: &OwnedFd| stat(directory, &node.entry.path).map(|stat| (stat.st_dev, stat.st_ino)).ok();
-    identity(root).is_some_and(|found| identity(&layers[node.layer]) == Some(found))
+    identity(root).is_some_and(|found| identity(layer) == Some(found))
 }
 
 #[cfg(test)]
