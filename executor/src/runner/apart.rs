@@ -41,6 +41,10 @@ fn carry(layer: &LayerDigest, from: &Store, to: &Store) -> Result<(), StoreError
     if to.has_layer(layer)? {
         return Ok(());
     }
+    transfer(layer, from, to)
+}
+
+fn transfer(layer: &LayerDigest, from: &Store, to: &Store) -> Result<(), StoreError> {
     let size = from.layer_size(layer)?;
     let (mut reader, mut writer) =
         std::io::pipe().map_err(|error| sinter_graph::FsError::new(to.root(), "fill", error))?;
@@ -49,7 +53,11 @@ fn carry(layer: &LayerDigest, from: &Store, to: &Store) -> Result<(), StoreError
         let imported = to.import_layer(&mut reader, *layer, size);
         drop(reader);
         let written = writing.join().unwrap_or(Err(StoreError::MissingLayer { digest: *layer }));
-        imported.and(written)
+        match (imported, written) {
+            // The reader stops early where another step has brought the layer in the meantime.
+            (Ok(()), _) => Ok(()),
+            (Err(error), Ok(()) | Err(StoreError::Output { .. })) | (Err(_), Err(error)) => Err(error),
+        }
     })
 }
 
@@ -81,5 +89,45 @@ impl Runner for ApartRunner {
 
     fn is_stopped(&self) -> bool {
         self.local.is_stopped()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use sinter_graph::digest::ContentHash;
+    use sinter_graph::path::TreePath;
+    use sinter_graph::tree::{Entry, Kind};
+    use sinter_store::{Origin, write_view};
+
+    use super::*;
+
+    /// More than a pipe holds, so that whoever writes it notices a reader that has gone.
+    const SIZE: usize = 1 << 20;
+
+    fn published(store: &Store) -> LayerDigest {
+        let bytes = vec![7; SIZE];
+        let kind = Kind::File { size: SIZE as u64, content: ContentHash::of(&bytes) };
+        let manifest = Manifest::new([Entry::new(TreePath::new("file").expect("a path"), kind, 0o644)]);
+        let workspace = store.workspace().expect("a workspace");
+        let (file, directory) = (workspace.path().join("file"), workspace.path().join("layer"));
+        std::fs::write(&file, bytes).expect("a file");
+        std::fs::create_dir(&directory).expect("a directory");
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+        write_view(&directory, &manifest, &|_| File::open(&file)).expect("a view");
+        store.publish_layer(&directory, manifest, Origin::Captured).expect("a layer")
+    }
+
+    #[test]
+    fn layers_another_step_has_brought_are_no_failure() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let [from, to] = ["from", "to"].map(|name| Store::open(&directory.path().join(name)).expect("a store"));
+        let layer = published(&from);
+        for _ in 0..2 {
+            transfer(&layer, &from, &to).expect("a layer that is there in the end");
+        }
+        to.verify_layer(&layer).expect("a whole layer");
     }
 }
