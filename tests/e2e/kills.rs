@@ -78,13 +78,22 @@ impl Traced {
             count += 1;
             if count == point {
                 self.signal("KILL", builder);
-            } else {
-                self.signal("CONT", thread);
+                self.end();
+                wait_for_the_end_of(builder);
+                return true;
             }
+            self.signal("CONT", thread);
         }
+        self.end();
+        false
+    }
+
+    /// strace is killed too where it is still there: it may wait for ever for threads that wait for it.
+    fn end(mut self) {
         drop(self.signals);
         self.shell.wait().expect("the shell's status");
-        !self.strace.wait().expect("strace's status").success()
+        let _ = self.strace.kill();
+        self.strace.wait().expect("strace's status");
     }
 }
 
@@ -93,6 +102,19 @@ fn process_of(thread: u32) -> u32 {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).expect("a thread that is stopped");
     let id = status.lines().find_map(|line| line.strip_prefix("Tgid:")).expect("the process of a thread");
     id.trim().parse().expect("a number")
+}
+
+/// Until then its locks are held.
+fn wait_for_the_end_of(process: u32) {
+    let directory = Path::new("/proc").join(process.to_string());
+    let lives = || {
+        let is_dead = |text: String| text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
+        let threads = std::fs::read_dir(directory.join("task")).map_or(0, Iterator::count);
+        threads > 1 || std::fs::read_to_string(directory.join("stat")).is_ok_and(|text| !is_dead(text))
+    };
+    while lives() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
 }
 
 fn temporary_names(directory: &Path) -> Vec<String> {
