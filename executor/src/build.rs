@@ -15,7 +15,7 @@ use sinter_graph::platform::Platform;
 use sinter_oci::Destination;
 use sinter_source::debian::{Debian, MirrorConfig, MirrorError};
 use sinter_source::directory::WorkTree;
-use sinter_store::{Options, Store, StoreError, WaitListener};
+use sinter_store::{Elsewhere, Options, Store, StoreError, WaitListener};
 
 use crate::context::Context;
 use crate::error::BuildError;
@@ -60,6 +60,8 @@ pub struct Request {
     pub reload: bool,
     /// What runs steps.
     pub runner: Arc<dyn Runner>,
+    /// Who may have the bytes of layers that are not on this disk.
+    pub elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 /// What a build gave.
@@ -107,7 +109,7 @@ impl Summary {
 pub fn build(mut request: Request, listener: Arc<dyn Listener>) -> Result<Report, Arc<BuildError>> {
     let started = Instant::now();
     let roots = roots(&mut request);
-    let store = open_store(&request.store, &listener).map_err(BuildError::from)?;
+    let store = open_store(&request, &listener).map_err(BuildError::from)?;
     let settling = store.settle_meanwhile();
     let counters = Arc::new(Counters::default());
     let destinations = std::mem::take(&mut request.destinations);
@@ -129,10 +131,11 @@ pub fn build(mut request: Request, listener: Arc<dyn Listener>) -> Result<Report
 }
 
 /// The store, which tells when another process makes this one wait.
-fn open_store(root: &Path, listener: &Arc<dyn Listener>) -> Result<Store, StoreError> {
+fn open_store(request: &Request, listener: &Arc<dyn Listener>) -> Result<Store, StoreError> {
     let listener = listener.clone();
     let on_wait: WaitListener = Arc::new(move |wait| listener.on(Event::Waiting(wait.clone())));
-    Store::open_with(root, Options { on_wait: Some(on_wait), ..Options::default() })
+    let elsewhere = request.elsewhere.clone();
+    Store::open_with(&request.store, Options { on_wait: Some(on_wait), elsewhere, ..Options::default() })
 }
 
 /// The asked targets as nodes.

@@ -10,6 +10,7 @@ use sinter_graph::pattern::Patterns;
 use sinter_oci::Destination;
 use sinter_source::debian::MirrorError;
 use sinter_source::directory::WorkTree;
+use sinter_store::Elsewhere;
 
 use crate::pins::Locking;
 use crate::runner::{LocalRunner, RunnerProgram};
@@ -31,13 +32,14 @@ pub(crate) struct Place {
     directory: tempfile::TempDir,
     recorder: Arc<Recorder>,
     pub(crate) jobs: usize,
+    pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(directory.path().join("project")).expect("a project");
-        Self { directory, recorder: Arc::default(), jobs: 2 }
+        Self { directory, recorder: Arc::default(), jobs: 2, elsewhere: None }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -76,6 +78,7 @@ impl Place {
             jobs: self.jobs,
             reload: false,
             runner: Arc::new(LocalRunner::new(program, false)),
+            elsewhere: self.elsewhere.clone(),
         };
         build(request, self.recorder.clone())
     }

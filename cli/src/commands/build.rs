@@ -46,6 +46,7 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
         jobs: jobs(arguments.jobs),
         reload: environment::is_reload(),
         runner,
+        elsewhere: None,
     };
     let listener = listener(arguments.progress);
     let result = sinter_executor::build(request, listener.clone());

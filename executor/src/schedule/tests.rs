@@ -1,11 +1,13 @@
 //! What is asked, hit, made and revoked, on a real store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use sinter_graph::derivation::{Graph, NodeId};
+use sinter_graph::digest::LayerDigest;
 use sinter_oci::Destination;
-use sinter_store::{RecordKind, Store};
+use sinter_store::{Elsewhere, RecordKind, Store};
 
 use crate::BuildError;
 use crate::record::DefinitionRecord;
@@ -244,4 +246,57 @@ fn inputs(place: &Place, record: &std::path::Path) -> usize {
     let store = Store::open(&place.store()).expect("a store");
     let payload = store.record(RecordKind::Definition, key).expect("a look").expect("a record");
     DefinitionRecord::decode(&payload).expect("a record").inputs.len()
+}
+
+/// Bytes that were in a store, and which of them were asked for.
+struct Moved {
+    tars: BTreeMap<LayerDigest, Vec<u8>>,
+    asked: Mutex<BTreeSet<LayerDigest>>,
+}
+
+impl Moved {
+    /// Takes the bytes of all layers out of the store; what is known about them stays.
+    fn out_of(place: &Place) -> Self {
+        let store = Store::open(&place.store()).expect("a store");
+        let mut tars = BTreeMap::new();
+        for layer in place.stored("layers") {
+            let hex = layer.file_name().and_then(|name| name.to_str()).expect("a digest");
+            let digest: LayerDigest = format!("sha256:{hex}").parse().expect("a digest");
+            let mut tar = Vec::new();
+            store.write_layer(&digest, &mut tar).expect("its bytes");
+            tars.insert(digest, tar);
+            delete(&layer);
+        }
+        Self { tars, asked: Mutex::default() }
+    }
+
+    fn asked(&self) -> usize {
+        std::mem::take(&mut *self.asked.lock().expect("no test panicked with it")).len()
+    }
+}
+
+impl Elsewhere for Moved {
+    fn fetch(&self, layer: &LayerDigest, out: &mut dyn std::io::Write) -> std::io::Result<bool> {
+        self.asked.lock().expect("no test panicked with it").insert(*layer);
+        self.tars.get(layer).map_or(Ok(false), |tar| out.write_all(tar).map(|()| true))
+    }
+}
+
+#[test]
+fn image_of_hits_asks_for_no_bytes() {
+    let mut place = Place::new();
+    let (graph, root) = small("echo first > first");
+    let built = place.build(&graph, root).expect("a build");
+    let moved = Arc::new(Moved::out_of(&place));
+    place.elsewhere = Some(moved.clone());
+    place.stored("records/definition").iter().for_each(|record| delete(record));
+    let again = place.build(&graph, root).expect("a build of hits");
+    assert_eq!((again.targets, again.summary.ran), (built.targets.clone(), 0));
+    assert_eq!(moved.asked(), 0, "facts are enough");
+    let wanted = Destination::parse(&format!("dir:{}", place.path("out").display())).expect("a place");
+    let written = place.build_to(&graph, root, vec![wanted]).expect("a build that writes");
+    assert_eq!((written.targets, written.summary.ran), (built.targets, 0));
+    let asked = moved.asked();
+    assert!(asked > 0 && asked < moved.tars.len(), "only what is written: {asked} of {}", moved.tars.len());
+    assert!(place.path("out/second").is_file());
 }
