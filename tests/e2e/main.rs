@@ -22,6 +22,7 @@ mod random;
 mod reload;
 mod reproducible;
 mod revocable;
+mod root_directory;
 mod stopping;
 mod support;
 mod surroundings;
