@@ -195,8 +195,8 @@ const OF_LAYERS: &[Damage] = &[
         symlink("../file", &file).expect("damage");
     }),
     ("file is a pipe", |scene| {
-        // One that no script reads: it would wait for a writer.
-        let file = scene.file("small");
+        // The script that reads it would wait for a writer for ever.
+        let file = scene.file("data/deep/file");
         remove(&file);
         assert!(Command::new("mkfifo").arg(&file).status().expect("mkfifo").success());
     }),

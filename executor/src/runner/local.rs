@@ -10,7 +10,7 @@ use sinter_graph::{ErrorClass, FsError};
 use sinter_store::{CapturePolicy, Given, Lease, Origin, StoreError, Workspace, capture, dress_root};
 
 use super::policy::Policy;
-use super::pool::{self, Running};
+use super::pool::{self, End, Running};
 use super::{Ending, Inputs, Reply, Request, Runner, RunnerError, RunnerProgram, StepResult};
 use crate::disk;
 use crate::reload::publish_anew;
@@ -59,10 +59,11 @@ impl LocalRunner {
 
     fn converse(&self, request: &Request, lease: &Lease, output: &mut dyn FnMut(&[u8])) -> Result<Reply, RunnerError> {
         // Whether what is mounted is what was captured is looked at beside the running script, and known before anything
-        // it wrote counts.
+        // it wrote counts. If it is not, the script is ended: what it waits for may never come.
+        let end = End::default();
         let (reply, examined) = std::thread::scope(|scope| {
-            let examining = scope.spawn(|| lease.examine());
-            let reply = pool::run(&self.program, request, &self.running, output);
+            let examining = scope.spawn(|| lease.examine().inspect_err(|_| end.now()));
+            let reply = pool::run(&self.program, request, &self.running, &end, output);
             (reply, examining.join())
         });
         examined.map_err(|_| RunnerError::Process(std::io::Error::other("a thread panicked")))??;

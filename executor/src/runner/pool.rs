@@ -146,6 +146,32 @@ impl Drop for Running {
     }
 }
 
+/// A way to end one runner, from another thread: what its script sees turned out to be worthless.
+#[derive(Debug, Default)]
+pub(super) struct End(Mutex<(bool, Option<Arc<Mutex<std::process::Child>>>)>);
+
+impl End {
+    /// Kills the runner, now or as soon as there is one.
+    pub(super) fn now(&self) {
+        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.0 = true;
+        state.1.iter().for_each(kill);
+    }
+
+    fn concerns(&self, child: &Arc<Mutex<std::process::Child>>) {
+        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.1 = Some(child.clone());
+        if state.0 {
+            kill(child);
+        }
+    }
+}
+
+/// A child that has just ended cannot be killed, and need not be.
+fn kill(child: &Arc<Mutex<std::process::Child>>) {
+    let _ = child.lock().unwrap_or_else(std::sync::PoisonError::into_inner).kill();
+}
+
 /// Runs `request` in a runner process and feeds what the script prints to `output`, as it comes.
 ///
 /// # Errors
@@ -154,6 +180,7 @@ pub(super) fn run(
     program: &RunnerProgram,
     request: &Request,
     running: &Running,
+    end: &End,
     output: &mut dyn FnMut(&[u8]),
 ) -> std::io::Result<Reply> {
     let Waiting { mut child, output: mut reader } = running.next(program)?;
@@ -161,6 +188,7 @@ pub(super) fn run(
     let stdout = child.stdout.take();
     let id = child.id();
     let child = running.add(child);
+    end.concerns(&child);
     let reply = converse(request, stdin, stdout, &mut reader, output);
     running.remove(id);
     if let Ok(Some(reply)) = reply {
