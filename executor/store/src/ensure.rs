@@ -184,11 +184,11 @@ impl Store {
             let imported = self.import_layer(&mut reader, *digest, size);
             drop(reader);
             let found = fetching.join().map_err(|_| std::io::Error::other("the fetching thread panicked"));
-            match found.and_then(|found| found) {
-                Ok(false) => Ok(false),
-                Ok(true) => imported.map(|()| true),
-                Err(_) if imported.is_err() => imported.map(|()| true),
-                Err(error) => Err(StoreError::io(self.root(), "fetch", error)),
+            match (imported, found.and_then(|found| found)) {
+                // Also where somebody else has brought it in the meantime: then nobody read to the end.
+                (Ok(()), _) => Ok(true),
+                (Err(_), Ok(false)) => Ok(false),
+                (Err(error), _) => Err(error),
             }
         })
     }
