@@ -12,7 +12,7 @@
 //! directory is checked when it is first used by a build: its own directories by inode and ctime, its files by being those
 //! of the layers, whose seals speak for their contents. Where in doubt it is made again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -251,14 +251,25 @@ fn link_all(unpacked: &Path, parts: &[Part], nodes: &Nodes<'_>) -> Result<(), St
         linkat(layers.get(node.layer)?, path, &root, path, AtFlags::empty())
             .map_err(|error| StoreError::io(&unpacked.join(node.entry.path.to_os_path()), "link", error))?;
     }
-    for node in nodes.iter().filter(|node| node.opaque) {
-        let path = unpacked.join(node.entry.path.to_os_path());
-        let marked = File::open(&path)
-            .and_then(|directory| Ok(fsetxattr(&directory, "user.overlay.opaque", b"y", XattrFlags::empty())?));
+    for (path, name, value) in marks(nodes) {
+        let path = unpacked.join(path.to_os_path());
+        let marked =
+            File::open(&path).and_then(|directory| Ok(fsetxattr(&directory, name, value, XattrFlags::empty())?));
         marked.map_err(|error| FsError::new(&path, "mark", error))?;
     }
     let directories = nodes.iter().map(|node| node.entry).filter(|entry| entry.kind == Kind::Directory);
     maker.finish(directories).map_err(store_error)
+}
+
+/// What overlayfs has to know of directories. It lists a directory that no other layer has as it is, deletions included, which
+/// then are names of nothing; the mark of a copied directory, here of one whose origin is unknown, makes it look for them.
+fn marks(nodes: &Nodes<'_>) -> impl Iterator<Item = (TreePath, &'static str, &'static [u8])> {
+    let opaque = nodes.iter().filter(|node| node.opaque).map(|node| node.entry.path.clone());
+    let deletions = nodes.iter().filter(|node| node.entry.kind == Kind::Whiteout);
+    let holders: BTreeSet<TreePath> = deletions.filter_map(|node| node.entry.path.parent()).collect();
+    opaque
+        .map(|path| (path, "user.overlay.opaque", &b"y"[..]))
+        .chain(holders.into_iter().map(|path| (path, "user.overlay.origin", &b""[..])))
 }
 
 fn store_error(error: ViewError) -> StoreError {
