@@ -82,20 +82,21 @@ fn small_files(bench: &Bench<'_>) {
         let at = |start: &str| lines.iter().find(|(_, line)| line.starts_with(start)).map(|(moment, _)| *moment);
         at("done t").unwrap_or_default().saturating_sub(at("run t").unwrap_or_default())
     });
-    let theirs = times(3, |run| bare(bench.place, &script, run));
+    bench.build("bare", "target t = s0\n", &["-o", "dir:base"]);
+    let theirs = times(3, |run| bare(&bench.place.join("bare"), &script, run));
     let peer = format!("bare script on an overlay {}", spread(&theirs));
     row(&format!("{FILES} small files: run, capture, publish"), &spread(&ours), &peer, &ratio(ours[0], theirs[0]));
 }
 
 fn bare(place: &Path, script: &str, run: usize) -> Duration {
-    let directory = place.join(format!("bare-{run}"));
     for name in ["upper", "work", "root"] {
-        std::fs::create_dir_all(directory.join(name)).expect("a directory");
+        std::fs::create_dir_all(place.join(format!("{name}-{run}"))).expect("a directory");
     }
-    let mounted = "mount -t overlay overlay -o userxattr,volatile,lowerdir=/,upperdir=upper,workdir=work root";
-    let inside = format!("{mounted} && exec chroot root /bin/sh -eu -c '{script}'");
+    let options = format!("userxattr,volatile,lowerdir=base,upperdir=upper-{run},workdir=work-{run}");
+    let inside =
+        format!("mount -t overlay overlay -o {options} root-{run} && exec chroot root-{run} /bin/dash -euc '{script}'");
     let mut unshare = Command::new("unshare");
-    timed(unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", &inside]).current_dir(&directory)).0
+    timed(unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", &inside]).current_dir(place)).0
 }
 
 /// Four independent steps that compute for some 2 s and sleep for 3 s, against the best that two processors can do.

@@ -122,6 +122,11 @@ fn against_hand(bench: &Bench<'_>, depth: u32) {
         let one = bench.build(&chain(1, 1000 + run)).0;
         bench.build(&chain(1 + EXTRA, run)).0.saturating_sub(one) / EXTRA
     });
+    let base = format!("dir:hand-{depth}/base");
+    std::fs::create_dir_all(bench.directory.join(format!("hand-{depth}"))).expect("a directory");
+    let arguments = ["build", "--progress", "quiet", "-o", &base];
+    std::fs::write(bench.directory.join("growth.build"), project(Base::Small, 0, "hand")).expect("a project");
+    timed(&mut command(bench.sinter, bench.directory, bench.store, &arguments));
     let hand = Hand::new(bench.directory, depth);
     let theirs = times(RUNS, |_| hand.run());
     let peer = format!("by hand {}", spread(&theirs));
@@ -142,7 +147,7 @@ impl Hand {
             std::fs::create_dir_all(&lower).expect("a layer");
             std::fs::write(lower.join(format!("f{layer}")), "x").expect("a file");
         }
-        for name in ["upper", "work", "root"] {
+        for name in ["upper", "work", "root", "base/proc"] {
             std::fs::create_dir_all(directory.join(name)).expect("a directory");
         }
         Self { directory, depth }
@@ -150,10 +155,9 @@ impl Hand {
 
     fn run(&self) -> Duration {
         let lowers: Vec<String> = (0..self.depth).rev().map(|layer| layer.to_string()).collect();
-        // The machine's own tree is the bottom, as far as the shell needs it.
         let script = format!(
-            "mount -t overlay overlay -o userxattr,volatile,lowerdir={}:/,upperdir=upper,workdir=work root && \
-             mount -t proc proc root/proc && exec chroot root /bin/sh -eu -c 'echo x > /x'",
+            "mount -t overlay overlay -o userxattr,volatile,lowerdir={}:base,upperdir=upper,workdir=work root && \
+             mount -t proc proc root/proc && exec chroot root /bin/dash -eu -c 'echo x > /x'",
             lowers.join(":")
         );
         let mut unshare = Command::new("unshare");
@@ -170,6 +174,7 @@ impl Hand {
             "-c",
         ]);
         let (elapsed, _) = timed(unshare.arg(script).current_dir(&self.directory));
+        // A volatile overlay is not mounted again over what the last one left.
         let _ = std::fs::remove_dir_all(self.directory.join("work/work"));
         elapsed
     }
