@@ -240,6 +240,16 @@ const CASES: &[Case] = &[
         &["device 2666 full 1:7", "fifo 600 pipe"],
     ),
     (
+        "names of one pipe or link",
+        |root| {
+            mknodat(CWD, root.join("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
+            fs::hard_link(root.join("pipe"), root.join("same")).expect("a name");
+            symlink("to", root.join("soft")).expect("a link");
+            fs::hard_link(root.join("soft"), root.join("soft-too")).expect("a name");
+        },
+        &["fifo 600 pipe", "fifo 600 same", "link 777 soft -> to", "link 777 soft-too -> to"],
+    ),
+    (
         "sockets",
         |root| {
             std::os::unix::net::UnixListener::bind(root.join("new.sock")).expect("a socket");

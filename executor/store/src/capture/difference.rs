@@ -30,12 +30,13 @@ pub(super) fn settle(
     Ok(difference.into_entries())
 }
 
-/// The places of all names of each file with several, in byte order.
+/// The places of all names of each file with several, in byte order. Links, pipes and devices with several names are as many
+/// entries: they have no content to share, and no layer can hold a name of one.
 type Links = HashMap<(u64, u64), Vec<usize>>;
 
 fn links_among(found: &[Found]) -> Links {
     let mut links = Links::new();
-    let has_several = |found: &Found| found.has_other_names && !matches!(found.what, What::Directory { .. });
+    let has_several = |found: &Found| found.has_other_names && matches!(found.what, What::File);
     for (index, entry) in found.iter().enumerate().filter(|(_, entry)| has_several(entry)) {
         links.entry(entry.identity).or_default().push(index);
     }
