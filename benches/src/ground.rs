@@ -74,7 +74,7 @@ fn edit(bench: &Bench<'_>) {
 
 /// A step that writes many files, against the same script on an overlay of its own.
 fn small_files(bench: &Bench<'_>) {
-    let script = format!("mkdir /many; cd /many; seq {FILES} | split -l 1 -a 4 -d - f");
+    let script = format!("mkdir /many; cd /many; seq {FILES} | split -l 1 -a 5 -d - f");
     let ours = times(3, |run| {
         let text =
             format!("target t = run {{ from = s0, env = {{ RUN = \"{run}\" }}, script = sh \"\"\"{script}\"\"\" }}\n");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Place, copy};
+use crate::support::{Place, copy_store};
 
 /// A file system of its own with so many MB.
 struct Disk(PathBuf);
@@ -38,7 +38,7 @@ fn step_that_fills_the_disk_names_it() {
     );
     let disk = Disk::mount(&place, megabytes(place.store()) + 40);
     let store = disk.0.join("store");
-    copy(place.store(), &store);
+    copy_store(place.store(), &store);
     let place = place.with_store(&store);
     // A step that fits: the store looks at the copied layers and notes that they are whole.
     let large = place.read("main.build");

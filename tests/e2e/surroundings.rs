@@ -1,6 +1,6 @@
 //! What surrounds the program may be poor: it works all the same, or says what is missing.
 
-use crate::support::{Place, Ran, SINTER, copy, run};
+use crate::support::{Place, Ran, SINTER, copy_store, run};
 
 /// A project with one step and a store of its own, so that the step runs.
 fn place() -> Place {
@@ -8,7 +8,7 @@ fn place() -> Place {
         "let it = run { from = tiny, script = sh \"\"\"echo hello > /file; echo printed\"\"\" }\ntarget out = it\n",
     );
     let own = place.root().join("store");
-    copy(place.store(), &own);
+    copy_store(place.store(), &own);
     place.with_store(&own)
 }
 

@@ -1,6 +1,6 @@
 //! What a script prints is shown and never obeyed, on terminals of every width and in pipes.
 
-use crate::support::{Place, Ran, SINTER, copy, run};
+use crate::support::{Place, Ran, SINTER, copy_store, run};
 
 /// What a hostile or careless script may print: a title, a jump, a screen cleared, a NUL, an 8-bit CSI, text turned round,
 /// bytes that are not UTF-8, wide characters, a progress bar, a colour that does not end.
@@ -23,7 +23,7 @@ target out = it
 "#
     ));
     let own = place.root().join("store");
-    copy(place.store(), &own);
+    copy_store(place.store(), &own);
     place.with_store(&own)
 }
 
