@@ -14,7 +14,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Built, Place, c_server, copy, run};
+use crate::support::{Built, Place, c_server, run, share_packages_of};
 
 /// A small system with apt; `figlet` is there to be removed.
 const SMALL: &str = r#"import std.debian
@@ -135,19 +135,10 @@ fn demanding_packages_are_configured_alike_in_two_stores() {
     first.write("main.build", &format!("{DEMANDING}{CONSISTENT}{SERVICES}{targets}"));
     Built::of(&first.sinter(&["build", "services"]));
     let second = Place::copy_of(&first);
-    share_packages(&first, &second);
+    share_packages_of(&first, &second);
     let [ours, theirs] = [&first, &second].map(|place| ["same", "random"].map(|target| place.build(&[target]).digest));
     assert_eq!(ours[0], theirs[0], "something else than {RANDOM:?} differs");
     assert_ne!(ours[1], theirs[1], "{RANDOM:?} are the same: they are no exception any more");
-}
-
-/// Gives `to` the packages of the other place, its lock and no results.
-fn share_packages(from: &Place, to: &Place) {
-    std::fs::create_dir_all(to.store().join("records")).expect("a store");
-    for part in ["version", "blobs", "index", "settled", "records/blob"] {
-        copy(&from.store().join(part), &to.store().join(part));
-    }
-    to.write("sinter.lock", &from.read("sinter.lock"));
 }
 
 #[test]

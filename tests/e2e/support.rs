@@ -255,9 +255,13 @@ fn fresh_directory(name: &str) -> PathBuf {
 
 /// Gives `place` the packages and indexes of the c-server store, and its lock, but none of its results.
 pub(crate) fn share_packages(place: &Place) {
-    let (source, _) = c_server();
-    copy_packages(source.store(), place.store());
-    place.write("sinter.lock", &source.read("sinter.lock"));
+    share_packages_of(&c_server().0, place);
+}
+
+/// Gives `to` the packages and indexes of the other place, and its lock, but none of its results.
+pub(crate) fn share_packages_of(from: &Place, to: &Place) {
+    copy_packages(from.store(), to.store());
+    to.write("sinter.lock", &from.read("sinter.lock"));
 }
 
 /// Gives `place` the packages of the small tree, and none of its results.

@@ -142,6 +142,14 @@ fn says(parts: &[String], synonym: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn package(name: &str) -> Package {
+        Package { name: name.to_owned(), directory: name.to_owned(), dependencies: std::collections::BTreeSet::new() }
+    }
+
+    fn file(path: &str, text: &str) -> TrackedFile {
+        TrackedFile { path: path.to_owned(), text: text.to_owned() }
+    }
+
     #[test]
     fn list_is_read_from_its_section() {
         let text = "# T\n\n## Words\n\nOne.\n\n| word | meaning | never |\n| --- | --- | --- |\n| layer | a set | delta, change set |\n\
@@ -169,12 +177,6 @@ mod tests {
 
     #[test]
     fn types_of_two_packages_have_two_names() {
-        let package = |name: &str| Package {
-            name: name.to_owned(),
-            directory: name.to_owned(),
-            dependencies: std::collections::BTreeSet::new(),
-        };
-        let file = |path: &str, text: &str| TrackedFile { path: path.to_owned(), text: text.to_owned() };
         let files = [
             file("a/src/lib.rs", "pub struct Thing;\npub struct Own;\n"),
             file("a/src/other.rs", "pub enum Thing {}\n"),
@@ -192,12 +194,6 @@ mod tests {
             except: except.iter().map(|package| (*package).to_owned()).collect(),
             reason: String::new(),
         };
-        let package = |name: &str| Package {
-            name: name.to_owned(),
-            directory: name.to_owned(),
-            dependencies: std::collections::BTreeSet::new(),
-        };
-        let file = |path: &str, text: &str| TrackedFile { path: path.to_owned(), text: text.to_owned() };
         let files = [
             file("a/src/lib.rs", "// problem\nfn problem() {}\n"),
             file("b/src/lib.rs", "fn f() { g(\"a problem\") }\n#[cfg(test)]\nfn problem() {}\n"),

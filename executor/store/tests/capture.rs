@@ -16,7 +16,7 @@ use sinter_graph::tree::{Entry, Kind, LayerIndex, Manifest, Tree};
 use sinter_store::{
     CaptureError, CapturePolicy, Captured, Given, NothingBelow, Store, capture, dress_root, write_view,
 };
-use support::{Sample, path};
+use support::{Random, Sample, path};
 
 /// A lower directory, declared files, and an overlay over both.
 struct Scene {
@@ -529,27 +529,16 @@ fn snapshot(root: &Path) -> BTreeMap<PathBuf, Seen> {
     seen
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
-
-    fn name(&mut self) -> String {
-        let depth = 1 + self.below(3);
-        (0..depth).map(|_| ["a", "a-b", "b", "c"][self.below(4) as usize]).collect::<Vec<_>>().join("/")
-    }
+fn name(random: &mut Random) -> String {
+    let depth = 1 + random.below(3);
+    (0..depth).map(|_| ["a", "a-b", "b", "c"][random.below(4) as usize]).collect::<Vec<_>>().join("/")
 }
 
 fn random_lower(random: &mut Random) -> Sample {
     let mut manifest: BTreeMap<TreePath, ()> = BTreeMap::new();
     let mut sample = Sample::new();
     for _ in 0..12 {
-        let at = path(random.name());
+        let at = path(name(random));
         let taken = manifest.keys().any(|other| other.starts_with(&at) || at.starts_with(other));
         if taken {
             continue;
@@ -566,7 +555,7 @@ fn random_lower(random: &mut Random) -> Sample {
 
 /// One change; most fail for want of a suitable path, which is fine.
 fn disturb(root: &Path, random: &mut Random) -> std::io::Result<()> {
-    let (at, other) = (root.join(random.name()), root.join(random.name()));
+    let (at, other) = (root.join(name(random)), root.join(name(random)));
     match random.below(13) {
         0..=2 => fs::write(&at, random.below(3).to_string()),
         3 => fs::create_dir_all(&at),

@@ -5,7 +5,7 @@ mod support;
 use sinter_graph::digest::{BlobDigest, LayerDigest};
 use sinter_graph::tree::{Entry, Kind, Manifest};
 use sinter_store::{Store, read_archive, write_archive};
-use support::{Sample, corpus, numbered, path};
+use support::{Random, Sample, corpus, numbered, path};
 
 fn tar_of(sample: &Sample) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -26,17 +26,6 @@ fn store() -> (tempfile::TempDir, Store) {
 fn import(store: &Store, bytes: &[u8]) -> Result<(), String> {
     let size = bytes.len() as u64;
     store.import_layer(&mut &bytes[..], digest_of(bytes), size).map_err(|error| error.to_string())
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
 }
 
 /// A layer of all kinds with odd names and metadata; other names of a file repeat what it is.

@@ -12,19 +12,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::tree::Kind;
 use sinter_store::Store;
-use support::Sample;
-
-/// A small generator, so that a failing run can be repeated (xorshift, Marsaglia 2003).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
+use support::{Random, Sample};
 
 /// A layer of some files, links, directories and deletions among few names, so that layers meet.
 fn layer(random: &mut Random, number: u64) -> Sample {

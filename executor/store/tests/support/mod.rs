@@ -13,6 +13,18 @@ use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, Manifest};
 use sinter_store::{Origin, Store, write_view};
 
+/// A small generator, so that a failing run can be repeated (xorshift64*, Vigna 2016).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
+    }
+}
+
 /// A manifest and the contents of its files.
 pub(crate) struct Sample {
     pub(crate) entries: Vec<Entry>,
