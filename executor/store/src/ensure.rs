@@ -3,10 +3,14 @@
 //! A [`Lease`] names directories that nobody deletes while the store value that gave it lives, and remembers which
 //! directories they were: a layer that was damaged and made again has the same name and is another directory.
 //!
+//! Each layer is looked for once in the life of a store value, and again after somebody took something away: a step on two
+//! thousand layers looks at one file ([`crate::withdrawals`]), not at two thousand directories.
+//!
 //! Rules: bytes are asked for only where something mounts, copies or exports them. Damage drops the layer; what cannot
 //! be read is an error and drops nothing.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sinter_graph::FsError;
 use sinter_graph::digest::LayerDigest;
@@ -14,25 +18,22 @@ use sinter_graph::tree::Manifest;
 
 use crate::digest::{Treatment, survey};
 use crate::error::StoreError;
-use crate::layer::{damage, identity};
+use crate::held::Held;
+use crate::layer::damage;
 use crate::merged::Part;
 use crate::seal::{Seal, is_absence};
 use crate::small_file::read_small;
 use crate::store::Store;
 use crate::tree_io::open_root;
+use crate::withdrawals::Mark;
 
 /// Layers whose bytes are on this disk and stay there.
 #[derive(Debug, Clone)]
 pub struct Lease {
     store: Store,
-    held: Vec<Held>,
-}
-
-#[derive(Debug, Clone)]
-struct Held {
-    digest: LayerDigest,
-    directory: PathBuf,
-    identity: (u64, u64),
+    held: Vec<Arc<Held>>,
+    /// When all of it was seen in its place.
+    mark: Option<Mark>,
 }
 
 impl Lease {
@@ -46,7 +47,7 @@ impl Lease {
     /// # Errors
     /// If a directory cannot be made, or if a layer turns out to be damaged; then it is dropped.
     pub fn lowers(&self) -> Result<Vec<PathBuf>, StoreError> {
-        let part = |held: &Held| {
+        let part = |held: &Arc<Held>| {
             let manifest = self.store.manifest(&held.digest)?;
             Ok(Part { digest: held.digest, directory: held.directory.clone(), manifest })
         };
@@ -75,17 +76,10 @@ impl Lease {
     /// # Errors
     /// If a layer was taken away or replaced meanwhile, or if nobody can tell.
     pub fn confirm(&self) -> Result<(), StoreError> {
-        self.held.iter().try_for_each(Held::confirm)
-    }
-}
-
-impl Held {
-    fn confirm(&self) -> Result<(), StoreError> {
-        match identity(&self.directory) {
-            Ok(found) if found == self.identity => Ok(()),
-            Err(error) if !is_absence(&error) => Err(StoreError::io(&self.directory, "read", error)),
-            _ => Err(StoreError::MissingLayer { digest: self.digest }),
+        if self.mark.is_some() && self.store.withdrawals().mark() == self.mark {
+            return Ok(());
         }
+        self.held.iter().try_for_each(|held| held.confirm())
     }
 }
 
@@ -95,28 +89,42 @@ impl Store {
     /// # Errors
     /// If a layer is nowhere, then it is forgotten together with every record that counts on it; or if the disk refuses.
     pub fn ensure(&self, layers: &[LayerDigest]) -> Result<Lease, StoreError> {
-        let new = self.leases().add(layers.iter().map(|layer| *layer.as_bytes()))?;
-        let held = layers.iter().map(|layer| self.held(layer)).collect::<Result<_, _>>()?;
+        let mark = self.withdrawals().mark();
+        let (found, unseen) = self.seen_before(layers, mark);
+        let new = self.leases().add(unseen.iter().map(|layer| *layer.as_bytes()))?;
+        let looked_for = unseen.iter().map(|layer| Ok(Arc::new(self.look_for(layer)?)));
+        let looked_for = looked_for.collect::<Result<Vec<_>, StoreError>>()?;
         new.into_iter().for_each(|layer| self.touch(&LayerDigest::from_bytes(layer)));
-        Ok(Lease { store: self.clone(), held })
+        self.seen().at(mark).extend(looked_for.iter().map(|held| (held.digest, held.clone())));
+        let mut looked_for = looked_for.into_iter();
+        let held = found.into_iter().filter_map(|found| found.or_else(|| looked_for.next())).collect();
+        Ok(Lease { store: self.clone(), held, mark })
     }
 
-    fn held(&self, digest: &LayerDigest) -> Result<Held, StoreError> {
+    /// What is known of each of these layers, and those of which nothing is.
+    fn seen_before(&self, layers: &[LayerDigest], mark: Option<Mark>) -> (Vec<Option<Arc<Held>>>, Vec<LayerDigest>) {
+        let mut seen = self.seen();
+        let known = seen.at(mark);
+        let found: Vec<Option<Arc<Held>>> = layers.iter().map(|layer| known.get(layer).cloned()).collect();
+        let unseen = layers.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(layer, _)| *layer).collect();
+        (found, unseen)
+    }
+
+    fn look_for(&self, digest: &LayerDigest) -> Result<Held, StoreError> {
         let directory = self.unpacked_path(digest);
-        let identity = match identity(&directory) {
-            Err(error) if is_absence(&error) => self.bring(digest, &directory)?,
-            result => result.map_err(|error| StoreError::io(&directory, "read", error))?,
-        };
-        Ok(Held { digest: *digest, directory, identity })
+        match Held::look(digest, &directory) {
+            Err(error) if is_absence(&error) => self.bring(digest, &directory),
+            result => Ok(result.map_err(|error| FsError::new(&directory, "read", error))?),
+        }
     }
 
     /// Fetches a layer from elsewhere.
-    fn bring(&self, digest: &LayerDigest, directory: &Path) -> Result<(u64, u64), StoreError> {
+    fn bring(&self, digest: &LayerDigest, directory: &Path) -> Result<Held, StoreError> {
         if !self.fetch(digest)? {
             self.withdraw_layer(digest)?;
             return Err(StoreError::MissingLayer { digest: *digest });
         }
-        identity(directory).map_err(|error| StoreError::io(directory, "read", error))
+        Held::look(digest, directory).map_err(|error| StoreError::io(directory, "read", error))
     }
 
     fn examine(&self, held: &Held) -> Result<(), StoreError> {

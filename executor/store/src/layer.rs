@@ -1,7 +1,6 @@
 //! Publishing layers and giving their bytes back. What is known without the bytes stands in [`crate::facts`].
 
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -96,6 +95,7 @@ impl Store {
     /// As [`Store::write_layer`].
     pub fn verify_layer(&self, digest: &LayerDigest) -> Result<(), StoreError> {
         self.examined().remove(digest);
+        self.seen().forget(digest);
         self.ensure(&[*digest])?.examine()?;
         self.write_layer(digest, &mut io::sink())
     }
@@ -201,12 +201,6 @@ fn is_directory(path: &Path) -> Result<bool, FsError> {
         Err(error) if is_absence(&error) => Ok(false),
         result => result.map(|found| found.is_dir()).map_err(|error| FsError::new(path, "read", error)),
     }
-}
-
-/// What tells a directory from another one of the same name.
-pub(crate) fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let found = std::fs::symlink_metadata(path)?;
-    if found.is_dir() { Ok((found.dev(), found.ino())) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
 fn archive(root: &OwnedFd, manifest: &Manifest, out: &mut dyn Write) -> Result<(), ArchiveError> {

@@ -16,6 +16,7 @@
 //!   merged/HEX/fs/          a run of small layers as one directory, its files linked; for deep stacks, in no key
 //!   index/                  caches of other crates
 //!   leases/NAME             what a running build counts on: digests, in a file held with flock
+//!   withdrawals             grows by two bytes whenever an object is taken out of its place
 //!   turns/HEX               held with flock while the result of that content key is made
 //!   work/NAME/              private directories of running processes, leased by flock on the directory itself
 //!   trash/NAME              being deleted
@@ -60,6 +61,7 @@ mod ensure;
 mod error;
 mod export;
 mod facts;
+mod held;
 mod import;
 mod layer;
 mod layout;
@@ -81,6 +83,7 @@ mod store;
 mod trash;
 mod tree_io;
 mod turns;
+mod withdrawals;
 mod workspace;
 mod xattrs;
 

@@ -14,12 +14,14 @@ use sinter_graph::digest::{BlobDigest, ContentKey, LayerDigest};
 use crate::boot::{Boot, Settled};
 use crate::elsewhere::Elsewhere;
 use crate::error::StoreError;
+use crate::held::Seen;
 use crate::layout::prepare;
 use crate::leases::Leases;
 use crate::manifests::Manifests;
 use crate::moment::unique_name;
 use crate::named_lock::{self, NamedLock, WaitFor, WaitListener};
 use crate::trash::Trash;
+use crate::withdrawals::Withdrawals;
 use crate::workspace::{Workspace, sweep};
 
 /// How to open a store. [`Options::default`] is right for everyone but the executor and tests.
@@ -66,6 +68,8 @@ struct Inner {
     written: AtomicBool,
     trash: Arc<Trash>,
     leases: Arc<Leases>,
+    withdrawals: Withdrawals,
+    seen: Mutex<Seen>,
     /// The one leased directory of this process; all its drafts and workspaces lie in it.
     scratch: OnceLock<Arc<Workspace>>,
     manifests: Manifests,
@@ -95,6 +99,8 @@ impl Store {
         let inner = Inner {
             trash: Arc::new(Trash::new(root.join("trash"))),
             leases: Arc::new(Leases::new(root.join("leases"))),
+            withdrawals: Withdrawals::new(root.join("withdrawals")),
+            seen: Mutex::default(),
             settled: Settled::new(root.join("settled"), options.boot),
             options,
             root,
@@ -104,6 +110,8 @@ impl Store {
             examined: Mutex::default(),
             known_merged: Mutex::default(),
         };
+        let failed = |error| StoreError::io(&inner.root.join("withdrawals"), "create", error);
+        inner.withdrawals.create().map_err(failed)?;
         let store = Self { inner: Arc::new(inner) };
         store.sweep_in_background()?;
         Ok(store)
@@ -171,6 +179,14 @@ impl Store {
 
     pub(crate) fn leases(&self) -> &Leases {
         &self.inner.leases
+    }
+
+    pub(crate) fn withdrawals(&self) -> &Withdrawals {
+        &self.inner.withdrawals
+    }
+
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn elsewhere(&self) -> Option<&dyn Elsewhere> {
@@ -268,10 +284,10 @@ impl Store {
     /// Moves the bytes of an object to the trash, where they stay while somebody leases it.
     pub(crate) fn discard_object(&self, path: &Path) -> io::Result<()> {
         let hex = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        match format!("sha256:{hex}").parse::<LayerDigest>() {
+        self.withdrawals().announce(|| match format!("sha256:{hex}").parse::<LayerDigest>() {
             Ok(digest) => self.trash().discard_object(path, digest.as_bytes(), self.leases()),
             Err(_) => self.trash().discard(path),
-        }
+        })
     }
 
     pub(crate) fn lock(&self) -> Result<NamedLock, StoreError> {
