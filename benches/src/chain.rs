@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::Programs;
 use crate::figures::{command, duration, row, spread, timed, times};
+use crate::sandbox::Sandbox;
 
 /// Steps of the chain.
 pub(crate) const STEPS: u32 = 50;
@@ -34,30 +34,28 @@ impl Base {
     }
 }
 
-/// A chain of steps. Another label means other keys, so that no step is a hit.
+/// A chain of steps. Another label means other keys and other layers, so that no step is a hit and each layer is new.
 pub(crate) fn project(base: Base, steps: u32, label: &str) -> String {
     let mut text = format!("import std.debian\n{}", base.declarations());
     for step in 1..=steps {
         let below = step - 1;
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "let s{step} = run {{ from = s{below}, env = {{ LABEL = \"{label}\" }}, script = sh \"\"\"echo {step} > /{step}\"\"\" }}"
-        );
+        let _ =
+            writeln!(text, "let s{step} = run {{ from = s{below}, script = sh \"\"\"echo {label} > /{step}\"\"\" }}");
     }
     let _ = writeln!(text, "target chain = image {{ from = s{steps} }}");
     text
 }
 
 /// Measures both chains in the store that the example's build has filled, and lists where a step's time goes.
-pub(crate) fn run(programs: &Programs, place: &Path) {
+pub(crate) fn run(programs: &Programs, sandbox: &Sandbox, place: &Path) {
     let mut fastest = Duration::ZERO;
     for (base, name) in [(Base::System, "a Debian system with gcc"), (Base::Small, "dash alone")] {
         let taken = per_step(&programs.sinter, place, base);
         row(&format!("a trivial step on {name}, all in, in a chain of {STEPS}"), &spread(&taken), "", "");
         fastest = taken[0];
     }
-    parts(&programs.spawn, fastest);
+    parts(sandbox, fastest);
 }
 
 /// Whole builds divided by their steps: start of the process, evaluation, image and settling are in it.
@@ -72,29 +70,21 @@ fn per_step(sinter: &Path, place: &Path, base: Base) -> Vec<Duration> {
     times(RUNS, |run| build(STEPS, &format!("run-{run}")) / STEPS)
 }
 
-/// The sandbox's own clock at a depth of 50, from its example, and what is left for everything else.
-fn parts(spawn: &Path, step: Duration) {
-    let output = Command::new(spawn).arg("100").output().expect("the example runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("50 layers")).collect();
-    let fastest = |part: &str| {
-        let millis = |line: &&str| line.trim_start().strip_prefix(part)?.split_whitespace().next()?.parse::<f64>().ok();
-        let found = lines.iter().find_map(millis).expect("the example tells its phases");
-        Duration::from_secs_f64(found / 1000.0)
-    };
+/// The sandbox's own clock at a depth of 50, and what is left for everything else.
+fn parts(sandbox: &Sandbox, step: Duration) {
+    let fastest = |part: &str| sandbox.part(50, part)[0];
     let ahead = "- made ahead, while the step before runs: namespaces, ids, /proc, /dev";
     row(ahead, &duration(fastest("preparation")), "", "");
-    let mut sandbox = Duration::ZERO;
+    let mut taken = Duration::ZERO;
     for (part, what) in [
         ("mounts", "overlay of 50 directories, new root"),
         ("script", "fork, privileges, filter, the shell and its script"),
         ("teardown", "until the last process is gone"),
     ] {
         let time = fastest(part);
-        sandbox += time;
+        taken += time;
         row(&format!("- {what}"), &duration(time), "", "");
     }
     let rest = "- the rest: keys, files and directories, hand-over to the runner, capture, publishing, records";
-    row(rest, &duration(step.saturating_sub(sandbox)), "", "");
+    row(rest, &duration(step.saturating_sub(taken)), "", "");
 }

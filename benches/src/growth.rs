@@ -4,12 +4,12 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::Programs;
 use crate::chain::{Base, project};
 use crate::figures::{command, duration, megabytes, ratio, row, spread, timed, times};
+use crate::sandbox::Sandbox;
 
 /// Sizes that are measured.
 const SIZES: [u32; 4] = [50, 200, 800, 2000];
@@ -20,7 +20,7 @@ const DEPTHS: [u32; 2] = [50, 400];
 /// How often a small thing is measured.
 const RUNS: usize = 20;
 
-pub(crate) fn run(programs: &Programs, place: &Path) {
+pub(crate) fn run(programs: &Programs, sandbox: &Sandbox, place: &Path) {
     let directory = place.join("growth");
     std::fs::create_dir_all(&directory).expect("a directory");
     let bench = Bench { sinter: &programs.sinter, directory: &directory, store: &place.join("store") };
@@ -28,7 +28,7 @@ pub(crate) fn run(programs: &Programs, place: &Path) {
     grow(&bench, "chain", &|steps, label| project(Base::Small, steps, label));
     grow(&bench, "independent, merged", &independent);
     for depth in DEPTHS {
-        against_hand(&bench, depth);
+        against_hand(&bench, sandbox, depth);
     }
 }
 
@@ -62,10 +62,7 @@ fn independent(steps: u32, label: &str) -> String {
     let mut text = text.lines().filter(|line| !line.starts_with("target")).collect::<Vec<_>>().join("\n");
     for step in 1..=steps {
         // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "\nlet s{step} = run {{ from = s0, env = {{ LABEL = \"{label}\" }}, script = sh \"\"\"echo {step} > /{step}\"\"\" }}"
-        );
+        let _ = write!(text, "\nlet s{step} = run {{ from = s0, script = sh \"\"\"echo {label} > /{step}\"\"\" }}");
     }
     let names: Vec<String> = (1..=steps).map(|step| format!("s{step}")).collect();
     format!("{text}\ntarget all = image {{ layers = [{}] }}\n", names.join(", "))
@@ -100,8 +97,8 @@ fn exponent(points: &[(f64, f64)]) -> f64 {
     above / logs.iter().map(|point| (point.0 - x).powi(2)).sum::<f64>()
 }
 
-/// One more step on a chain of `depth`, against namespaces, overlay and /proc made by the machine's own programs.
-fn against_hand(bench: &Bench<'_>, depth: u32) {
+/// One more step on a chain of `depth`, against namespaces, overlay and shell made by hand in one process.
+fn against_hand(bench: &Bench<'_>, sandbox: &Sandbox, depth: u32) {
     let label = format!("depth-{depth}");
     bench.build(&project(Base::Small, depth, &label));
     let chain = |extra: u32, run: usize| {
@@ -109,10 +106,8 @@ fn against_hand(bench: &Bench<'_>, depth: u32) {
         let mut text = text.lines().filter(|line| !line.starts_with("target")).collect::<Vec<_>>().join("\n");
         for step in depth + 1..=depth + extra {
             let below = step - 1;
-            let _ = write!(
-                text,
-                "\nlet s{step} = run {{ from = s{below}, env = {{ RUN = \"{run}\" }}, script = sh \"\"\"echo {step} > /{step}\"\"\" }}"
-            );
+            let _ =
+                write!(text, "\nlet s{step} = run {{ from = s{below}, script = sh \"\"\"echo {run} > /{step}\"\"\" }}");
         }
         format!("{text}\ntarget chain = image {{ from = s{} }}\n", depth + extra)
     };
@@ -122,60 +117,9 @@ fn against_hand(bench: &Bench<'_>, depth: u32) {
         let one = bench.build(&chain(1, 1000 + run)).0;
         bench.build(&chain(1 + EXTRA, run)).0.saturating_sub(one) / EXTRA
     });
-    let base = format!("dir:hand-{depth}/base");
-    std::fs::create_dir_all(bench.directory.join(format!("hand-{depth}"))).expect("a directory");
-    let arguments = ["build", "--progress", "quiet", "-o", &base];
-    std::fs::write(bench.directory.join("growth.build"), project(Base::Small, 0, "hand")).expect("a project");
-    timed(&mut command(bench.sinter, bench.directory, bench.store, &arguments));
-    let hand = Hand::new(bench.directory, depth);
-    let theirs = times(RUNS, |_| hand.run());
-    let peer = format!("by hand {}", spread(&theirs));
-    row(&format!("a trivial step at depth {depth}"), &spread(&ours), &peer, &ratio(ours[0], theirs[0]));
-}
-
-/// A stack of directories and the programs that make a sandbox of it.
-struct Hand {
-    directory: std::path::PathBuf,
-    depth: u32,
-}
-
-impl Hand {
-    fn new(place: &Path, depth: u32) -> Self {
-        let directory = place.join(format!("hand-{depth}"));
-        for layer in 0..depth {
-            let lower = directory.join(layer.to_string());
-            std::fs::create_dir_all(&lower).expect("a layer");
-            std::fs::write(lower.join(format!("f{layer}")), "x").expect("a file");
-        }
-        for name in ["upper", "work", "root", "base/proc"] {
-            std::fs::create_dir_all(directory.join(name)).expect("a directory");
-        }
-        Self { directory, depth }
-    }
-
-    fn run(&self) -> Duration {
-        let lowers: Vec<String> = (0..self.depth).rev().map(|layer| layer.to_string()).collect();
-        let script = format!(
-            "mount -t overlay overlay -o userxattr,volatile,lowerdir={}:base,upperdir=upper,workdir=work root && \
-             mount -t proc proc root/proc && exec chroot root /bin/dash -eu -c 'echo x > /x'",
-            lowers.join(":")
-        );
-        let mut unshare = Command::new("unshare");
-        unshare.args([
-            "--user",
-            "--map-root-user",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--net",
-            "--ipc",
-            "--uts",
-            "sh",
-            "-c",
-        ]);
-        let (elapsed, _) = timed(unshare.arg(script).current_dir(&self.directory));
-        // A volatile overlay is not mounted again over what the last one left.
-        let _ = std::fs::remove_dir_all(self.directory.join("work/work"));
-        elapsed
-    }
+    let hand = sandbox.part(depth, "by hand");
+    let alone = sandbox.part(depth, "all in");
+    let peer = format!("by hand {}", spread(&hand));
+    row(&format!("a trivial step at depth {depth}"), &spread(&ours), &peer, &ratio(ours[0], hand[0]));
+    row("- its sandbox alone, on as many directories", &spread(&alone), &peer, &ratio(alone[0], hand[0]));
 }

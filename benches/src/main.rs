@@ -10,11 +10,13 @@ mod figures;
 mod ground;
 mod growth;
 mod peers;
+mod sandbox;
 mod unpack;
 
 use std::path::{Path, PathBuf};
 
 use figures::{machine, row};
+use sandbox::Sandbox;
 
 /// The programs that are measured.
 struct Programs {
@@ -43,8 +45,9 @@ fn main() {
     let place = tempfile::tempdir().expect("a temporary directory");
     println!("| what | sinter | peer | sinter : peer |\n| --- | --- | --- | --- |");
     example::run(&programs.sinter, place.path());
-    chain::run(&programs, place.path());
-    growth::run(&programs, place.path());
+    let sandbox = Sandbox::measure(&programs.spawn);
+    chain::run(&programs, &sandbox, place.path());
+    growth::run(&programs, &sandbox, place.path());
     ground::run(&programs.sinter, place.path());
     unpack::run(&programs.unpack, place.path());
     peers::run(&programs.sinter, place.path());

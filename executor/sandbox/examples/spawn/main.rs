@@ -1,6 +1,10 @@
 //! Prints what a sandbox costs: `cargo run --release -p sinter-sandbox --example spawn [RUNS]`.
 //!
+//! Beside it stands the same by hand (`by_hand.rs`): what the kernel and the shell alone take.
+//!
 //! The script is `true` in a tree that holds a copy of this machine's `/bin/sh`, so that mostly the sandbox is measured.
+
+mod by_hand;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -23,6 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut samples =
             (0..runs).map(|number| sample(place.path(), number, &layers)).collect::<Result<Vec<_>, _>>()?;
         print(depth, &mut samples);
+        let mut floor =
+            (0..runs).map(|number| by_hand(place.path(), number, &layers)).collect::<Result<Vec<_>, _>>()?;
+        line("by hand", &mut floor);
     }
     Ok(())
 }
@@ -79,6 +86,14 @@ fn sample(place: &Path, number: usize, layers: &[PathBuf]) -> Result<Sample, Box
     Ok(Sample { all, answered, outcome })
 }
 
+fn by_hand(place: &Path, number: usize, layers: &[PathBuf]) -> Result<Duration, Box<dyn Error>> {
+    let own = place.join(format!("hand-{number}"));
+    let lowers = [layers, &[place.join("tree"), place.join("skeleton")]].concat();
+    let taken = by_hand::run(&by_hand::Place { lowers: &lowers, own: &own })?;
+    fs::remove_dir_all(own)?;
+    Ok(taken)
+}
+
 struct Sample {
     /// Without the pause after the preparation.
     all: Duration,
@@ -99,9 +114,12 @@ fn print(depth: usize, samples: &mut [Sample]) {
     ];
     println!("{depth} layers, {} runs: min and median in ms", samples.len());
     for (part, of) in parts {
-        let mut times: Vec<Duration> = samples.iter().map(of).collect();
-        times.sort();
-        let at = |index: usize| times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1000.0);
-        println!("  {part:12} {:6.2} {:6.2}", at(0), at(times.len() / 2));
+        line(part, &mut samples.iter().map(of).collect::<Vec<_>>());
     }
+}
+
+fn line(part: &str, times: &mut [Duration]) {
+    times.sort();
+    let at = |index: usize| times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1000.0);
+    println!("  {part:12} {:6.2} {:6.2}", at(0), at(times.len() / 2));
 }
