@@ -11,6 +11,7 @@ mod debian;
 mod diff;
 mod kinds;
 mod pins;
+mod pull;
 mod read;
 mod text;
 mod write;
@@ -20,6 +21,7 @@ pub use debian::{
     is_architecture, is_package_name, is_pool_path, is_suite_name, is_version,
 };
 pub use kinds::Lock;
+pub use pull::{PullPin, PullPins};
 
 use crate::ErrorClass;
 

@@ -54,6 +54,8 @@ macro_rules! kinds {
 kinds! {
     /// What `debian` inputs were found to be.
     debian: super::debian::DebianPins,
+    /// What `pull` inputs were found to be.
+    pull: super::pull::PullPins,
 }
 
 type Tables<P> = BTreeMap<Spanned<String>, <P as Pins>::Table>;

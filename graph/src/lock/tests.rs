@@ -56,6 +56,20 @@ fn release() -> impl Strategy<Value = DebianRelease> {
     (vec(archive(), 0..3), lists()).prop_map(|(archives, essential)| DebianRelease { archives, essential })
 }
 
+fn digest_of(text: &str) -> BlobDigest {
+    BlobDigest::of(text.as_bytes())
+}
+
+prop_compose! {
+    fn pull()(
+        reference in select(&["docker.io/library/node:22", "a", "\"", "oci:dir", "a b", "\n", ""][..]),
+        digest in select(vec!["a", "b"]),
+        platforms in btree_map(crate::arbitrary::platform(), select(vec!["a", "c"]).prop_map(digest_of), 0..3),
+    ) -> (String, PullPin) {
+        (reference.to_owned(), PullPin { digest: digest_of(digest), platforms })
+    }
+}
+
 fn package(name: &str, version: &str) -> PinnedPackage {
     PinnedPackage {
         name: name.to_owned(),
@@ -86,6 +100,11 @@ fn example() -> Lock {
     let mut lock = Lock::default();
     lock.debian.insert_release("bookworm", release).expect("a release");
     lock.debian.insert_closure(DebianQuestion::new("bookworm", &["tini".to_owned()]), pin).expect("a closure");
+    let platform = |text: &str| text.parse().expect("a platform");
+    let platforms = [("linux/arm/v7", b"arm" as &[u8]), ("linux/amd64", b"amd")];
+    let platforms = platforms.map(|(name, manifest)| (platform(name), BlobDigest::of(manifest))).into();
+    let pin = PullPin { digest: BlobDigest::of(b"node"), platforms };
+    lock.pull.insert("docker.io/library/node:22", pin).expect("a pin");
     lock
 }
 
@@ -142,6 +161,7 @@ proptest! {
     fn accepted_lock_reads_back_equal(
         releases in vec((suite(), release()), 0..4),
         closures in vec((suite(), vec(package_name(), 0..3), lists()), 0..4),
+        pulls in vec(pull(), 0..4),
     ) {
         let mut lock = Lock::default();
         for (suite, release) in releases {
@@ -149,6 +169,9 @@ proptest! {
         }
         for (suite, names, packages) in closures {
             let _ = lock.debian.insert_closure(DebianQuestion::new(&suite, &names), DebianPin { packages });
+        }
+        for (reference, pin) in pulls {
+            let _ = lock.pull.insert(&reference, pin);
         }
         let text = lock.render();
         prop_assert_eq!(Lock::parse(&text), Ok(lock.clone()), "{}", text);
@@ -177,12 +200,20 @@ packages.amd64 = [
   {{ name = "libc6", version = "2.36-9", arch = "amd64", sha256 = "{}", size = 1234, path = "pool/main/libc6_2.36-9_amd64.deb" }},
   {{ name = "tini", version = "0.19.0-1", arch = "amd64", sha256 = "{}", size = 1234, path = "pool/main/tini_0.19.0-1_amd64.deb", archive = "debian-security" }},
 ]
+
+[pull."docker.io/library/node:22"]
+digest = "sha256:{}"
+platforms."linux/amd64" = "sha256:{}"
+platforms."linux/arm/v7" = "sha256:{}"
 "#,
         digest(b"release"),
         digest(b"index"),
         digest(b"1.21.22"),
         digest(b"2.36-9"),
-        digest(b"0.19.0-1")
+        digest(b"0.19.0-1"),
+        digest(b"node"),
+        digest(b"amd"),
+        digest(b"arm")
     );
     let body: String = text.lines().skip(3).map(|line| format!("{line}\n")).collect();
     assert_eq!(body, expected);
@@ -204,6 +235,10 @@ fn hand_edits_are_named_by_line() {
         ("bookworm tini", "bookworm  tini", 11, "single spaces"),
         ("\"bookworm tini\"", "\"sid\"", 11, "table of a suite"),
         ("\"bookworm\"]", "\"bookworm gcc\"]", 3, "table of a question"),
+        ("digest = \"sha256:", "digest = \"", 18, "is no digest"),
+        ("linux/arm/v7\" = \"sha256:", "linux/arm/v7\" = \"md5:", 20, "is no digest"),
+        ("linux/arm/v7", "linux", 20, "is not a platform"),
+        ("linux/arm/v7", "linux/arm64/v8", 20, "is written `linux/arm64`"),
         ("version = 1\n", "version = 0\n", 1, "no version 0"),
         ("version = 1\n", "versoin = 1\n", 1, "unknown field"),
         ("]\n", "\n", 3, ""),
