@@ -72,8 +72,10 @@ fn export(context: &Context, outcome: &Outcome, directory: &Path) -> Result<Expo
 struct Layers<'a>(&'a Store);
 
 impl LayerSource for Layers<'_> {
-    fn write_layer(&self, layer: &LayerDigest, out: &mut dyn Write) -> Result<(), LayerError> {
-        self.0.write_layer(layer, out).map_err(|error| LayerError { class: error.class(), source: Box::new(error) })
+    fn write_layer(&self, layer: &LayerDescriptor, out: &mut dyn Write) -> Result<(), LayerError> {
+        // Every layer is canonical so far, and then its blob is its content.
+        let digest = LayerDigest::from_bytes(*layer.blob.as_bytes());
+        self.0.write_layer(&digest, out).map_err(|error| LayerError { class: error.class(), source: Box::new(error) })
     }
 }
 
@@ -81,7 +83,7 @@ fn assembled(context: &Context, outcome: &Outcome, image: ImageBlobs) -> Result<
     let layers = context.stack(outcome)?.layers();
     let layers = layers
         .iter()
-        .map(|&digest| Ok(LayerDescriptor { digest, size: context.store.layer_size(&digest)? }))
+        .map(|&digest| Ok(LayerDescriptor::uncompressed(digest, context.store.layer_size(&digest)?)))
         .collect::<Result<Vec<_>, BuildError>>()?;
     Ok(AssembledImage {
         config: context.store.read_blob(&image.config)?,

@@ -17,8 +17,9 @@ use std::sync::atomic::AtomicBool;
 use serde_json::json;
 use sinter_graph::digest::BlobDigest;
 
-use crate::assemble::{AssembledImage, LayerDescriptor};
+use crate::assemble::AssembledImage;
 use crate::canonical::canonical_json;
+use crate::descriptor::LayerDescriptor;
 use crate::error::OciError;
 use crate::files::Directory;
 use crate::layer_source::{LayerSource, distinct_layers, stream_layer};
@@ -50,14 +51,14 @@ pub(crate) fn oci(image: &AssembledImage, target: &str) -> Archive {
             (blob(image.manifest_digest), image.manifest.clone()),
             (blob(image.config_digest), image.config.clone()),
         ],
-        layers: distinct_layers(image).into_iter().map(|layer| (blob(layer.digest.into()), layer)).collect(),
+        layers: distinct_layers(image).into_iter().map(|layer| (blob(layer.blob), layer)).collect(),
     }
 }
 
 /// The docker archive of one image, tagged with the name it has from its target.
 pub(crate) fn docker(image: &AssembledImage, target: &str) -> Archive {
     let config = format!("{}.json", image.config_digest.hex());
-    let layer_name = |layer: &LayerDescriptor| format!("{}.tar", layer.digest.hex());
+    let layer_name = |layer: &LayerDescriptor| format!("{}.tar", layer.blob.hex());
     let layer_names: Vec<String> = image.layers.iter().map(layer_name).collect();
     let tag = format!("{}:latest", reference_name(target));
     let manifest = json!([{ "Config": config, "Layers": layer_names, "RepoTags": [tag] }]);

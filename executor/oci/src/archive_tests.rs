@@ -52,7 +52,7 @@ fn oci_archive_holds_a_layout() {
         ("index.json".to_owned(), index.to_bytes()),
         (blob(image.manifest_digest.hex()), image.manifest.clone()),
         (blob(image.config_digest.hex()), image.config.clone()),
-        (blob(layer.digest.hex()), vec![7; 1000]),
+        (blob(layer.blob.hex()), vec![7; 1000]),
     ];
     assert_eq!(unpack(&path), expected);
 }
@@ -65,7 +65,7 @@ fn docker_archive_names_config_and_layers() {
     let path = directory.path().join("{target}.tar");
     write(&Destination::DockerArchive(path), &image, &layers, "Web_1").expect("written");
     let found: BTreeMap<String, Vec<u8>> = unpack(&directory.path().join("Web_1.tar")).into_iter().collect();
-    let (one, two, config) = (one.digest.hex(), two.digest.hex(), image.config_digest.hex());
+    let (one, two, config) = (one.blob.hex(), two.blob.hex(), image.config_digest.hex());
     let manifest = format!(
         r#"[{{"Config":"{config}.json","Layers":["{one}.tar","{two}.tar","{one}.tar"],"RepoTags":["web_1:latest"]}}]"#
     );
@@ -127,7 +127,7 @@ fn failed_archive_leaves_the_old_file() {
     let (directory, layers) = (temporary(), MemoryLayers::default());
     let path = directory.path().join("web.tar");
     fs::write(&path, b"old").expect("writable");
-    let missing = LayerDescriptor { digest: sinter_graph::digest::LayerDigest::from_bytes([9; 32]), size: 1 };
+    let missing = LayerDescriptor::uncompressed(sinter_graph::digest::LayerDigest::from_bytes([9; 32]), 1);
     let result = write(&Destination::DockerArchive(path.clone()), &image("a", &[missing]), &layers, "web");
     assert!(matches!(result, Err(OciError::Layer { .. })));
     assert_eq!(fs::read(&path).expect("kept"), b"old");

@@ -7,10 +7,11 @@
 use oci_spec::image::MediaType;
 use serde_json::{Map, Value, json};
 use sinter_graph::config::{Configuration, DEFAULT_PATH, Healthcheck};
-use sinter_graph::digest::{BlobDigest, LayerDigest};
+use sinter_graph::digest::BlobDigest;
 use sinter_graph::platform::Platform;
 
 use crate::canonical::canonical_json;
+use crate::descriptor::{LayerDescriptor, document};
 
 /// The creation time of every image: [`sinter_graph::EPOCH`] in RFC 3339.
 pub const CREATED: &str = "1980-01-02T00:00:00Z";
@@ -19,15 +20,6 @@ pub const CREATED: &str = "1980-01-02T00:00:00Z";
 const CREATOR: &str = "sinter";
 
 const _: () = assert!(sinter_graph::EPOCH == 315_619_200, "CREATED must be changed together with EPOCH");
-
-/// A layer as a manifest names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LayerDescriptor {
-    /// SHA-256 of the uncompressed tar; blob digest and diffID at once.
-    pub digest: LayerDigest,
-    /// Length of that tar in bytes.
-    pub size: u64,
-}
 
 /// The documents of one image for one platform. The manifest's digest is the image's digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +51,7 @@ pub fn assemble(configuration: &Configuration, platform: &Platform, layers: &[La
 }
 
 fn config_document(configuration: &Configuration, platform: &Platform, layers: &[LayerDescriptor]) -> Value {
-    let diff_ids: Vec<String> = layers.iter().map(|layer| layer.digest.to_string()).collect();
+    let diff_ids: Vec<String> = layers.iter().map(|layer| layer.diff_id.to_string()).collect();
     let mut document = json!({
         "architecture": platform.architecture(),
         "config": execution_parameters(configuration),
@@ -129,19 +121,13 @@ fn healthcheck(check: &Healthcheck) -> Value {
 }
 
 fn manifest_document(config: &[u8], config_digest: BlobDigest, layers: &[LayerDescriptor]) -> Value {
-    let layers: Vec<Value> =
-        layers.iter().map(|layer| descriptor(&MediaType::ImageLayer, layer.digest.into(), layer.size)).collect();
+    let layers: Vec<Value> = layers.iter().map(LayerDescriptor::document).collect();
     json!({
-        "config": descriptor(&MediaType::ImageConfig, config_digest, config.len() as u64),
+        "config": document(MediaType::ImageConfig.as_ref(), config_digest, config.len() as u64),
         "layers": layers,
         "mediaType": MediaType::ImageManifest.to_string(),
         "schemaVersion": 2,
     })
-}
-
-/// A content descriptor (OCI image-spec v1.1, `descriptor.md`).
-pub(crate) fn descriptor(media_type: &MediaType, digest: BlobDigest, size: u64) -> Value {
-    json!({ "digest": digest.to_string(), "mediaType": media_type.to_string(), "size": size })
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ fn platform(text: &str) -> Platform {
 
 fn layers() -> Vec<LayerDescriptor> {
     [(1, 10), (2, 20)]
-        .map(|(byte, size)| LayerDescriptor { digest: LayerDigest::from_bytes([byte; 32]), size })
+        .map(|(byte, size)| LayerDescriptor::uncompressed(LayerDigest::from_bytes([byte; 32]), size))
         .to_vec()
 }
 

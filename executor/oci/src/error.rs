@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sinter_graph::digest::LayerDigest;
+use sinter_graph::digest::BlobDigest;
 use sinter_graph::{ErrorClass, FsError};
 
 /// A layer that could not be read.
@@ -61,7 +61,7 @@ pub enum OciError {
     #[error("layer {layer} cannot be read from the store: {source}")]
     Layer {
         /// Which layer.
-        layer: LayerDigest,
+        layer: BlobDigest,
         /// What the store said.
         source: LayerError,
     },
@@ -69,7 +69,7 @@ pub enum OciError {
     #[error("layer {layer} has {found} bytes, and the manifest says {expected}; please report this bug")]
     LayerSize {
         /// Which layer.
-        layer: LayerDigest,
+        layer: BlobDigest,
         /// Bytes according to the manifest.
         expected: u64,
         /// Bytes that came.

@@ -3,25 +3,24 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sinter_graph::digest::LayerDigest;
-
-use crate::assemble::{AssembledImage, LayerDescriptor};
+use crate::assemble::AssembledImage;
+use crate::descriptor::LayerDescriptor;
 use crate::error::{LayerError, OciError};
 
 /// Gives the bytes of layers, of several at once.
 pub trait LayerSource: Sync {
-    /// Writes the canonical uncompressed tar of `layer` to `out`, verified against the digest while it is written.
+    /// Writes the blob of `layer` to `out`, verified against its digest while it is written.
     ///
     /// # Errors
     /// If the layer is not there or its bytes do not have that digest, and if `out` fails. What was written then is
     /// worthless.
-    fn write_layer(&self, layer: &LayerDigest, out: &mut dyn Write) -> Result<(), LayerError>;
+    fn write_layer(&self, layer: &LayerDescriptor, out: &mut dyn Write) -> Result<(), LayerError>;
 }
 
 /// The layers of an image in order, each once: an image may name one layer twice, a layout or archive holds it once.
 pub(crate) fn distinct_layers(image: &AssembledImage) -> Vec<LayerDescriptor> {
     let mut seen = std::collections::BTreeSet::new();
-    image.layers.iter().copied().filter(|layer| seen.insert(layer.digest)).collect()
+    image.layers.iter().copied().filter(|layer| seen.insert(layer.blob)).collect()
 }
 
 /// Streams one layer to `out` and compares its length with the descriptor's. Its digest is the source's to verify: that
@@ -34,14 +33,14 @@ pub(crate) fn stream_layer(
     on_write_error: impl FnOnce(io::Error) -> OciError,
 ) -> Result<(), OciError> {
     let mut counted = Counted { out, stop, bytes: 0, failure: None };
-    let streamed = layers.write_layer(&layer.digest, &mut counted);
+    let streamed = layers.write_layer(layer, &mut counted);
     // The store cannot know what `out` is, so an error of ours that comes back through it is taken from here.
     if let Some(failure) = counted.failure {
         return Err(on_write_error(failure));
     }
-    streamed.map_err(|source| OciError::Layer { layer: layer.digest, source })?;
+    streamed.map_err(|source| OciError::Layer { layer: layer.blob, source })?;
     if counted.bytes != layer.size {
-        return Err(OciError::LayerSize { layer: layer.digest, expected: layer.size, found: counted.bytes });
+        return Err(OciError::LayerSize { layer: layer.blob, expected: layer.size, found: counted.bytes });
     }
     Ok(())
 }

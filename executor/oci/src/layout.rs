@@ -23,7 +23,8 @@ use std::path::Path;
 use serde_json::Value;
 use sinter_graph::digest::BlobDigest;
 
-use crate::assemble::{AssembledImage, LayerDescriptor};
+use crate::assemble::AssembledImage;
+use crate::descriptor::LayerDescriptor;
 use crate::error::OciError;
 use crate::files::{Directory, is_temporary};
 use crate::layer_source::{LayerSource, distinct_layers, stream_layer};
@@ -98,13 +99,13 @@ impl Layout {
     }
 
     fn holds_layer(&self, layer: &LayerDescriptor) -> bool {
-        self.blobs.file_size(&layer.digest.hex()) == Some(layer.size)
+        self.blobs.file_size(&layer.blob.hex()) == Some(layer.size)
     }
 
     fn write(&self, image: &AssembledImage, layers: &dyn LayerSource, name: &str, alone: bool) -> Result<(), OciError> {
         let missing = distinct_layers(image).into_iter().filter(|layer| !self.holds_layer(layer)).collect();
         side_by_side(missing, |layer, stop| {
-            self.blobs.write_whole(&layer.digest.hex(), layer.size, |out, path| {
+            self.blobs.write_whole(&layer.blob.hex(), layer.size, |out, path| {
                 stream_layer(layer, layers, out, stop, OciError::io("write", path))
             })
         })?;

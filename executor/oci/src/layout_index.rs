@@ -9,8 +9,9 @@ use oci_spec::image::{ANNOTATION_REF_NAME, MediaType};
 use serde_json::{Map, Value, json};
 use sinter_graph::digest::BlobDigest;
 
-use crate::assemble::{AssembledImage, descriptor};
+use crate::assemble::AssembledImage;
 use crate::canonical::canonical_json;
+use crate::descriptor::document;
 use crate::error::OciError;
 use crate::files::Directory;
 
@@ -94,7 +95,7 @@ impl LayoutIndex {
 }
 
 fn entry_of(name: &str, image: &AssembledImage) -> Value {
-    let mut entry = descriptor(&MediaType::ImageManifest, image.manifest_digest, image.manifest.len() as u64);
+    let mut entry = document(MediaType::ImageManifest.as_ref(), image.manifest_digest, image.manifest.len() as u64);
     entry["annotations"] = json!({ ANNOTATION_REF_NAME: name });
     entry
 }

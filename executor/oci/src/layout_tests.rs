@@ -57,7 +57,7 @@ fn names(directory: &Path) -> Vec<String> {
 
 fn blobs_of(images: &[&AssembledImage]) -> BTreeSet<String> {
     let of = |image: &&AssembledImage| {
-        let layers: Vec<String> = image.layers.iter().map(|layer| layer.digest.hex()).collect();
+        let layers: Vec<String> = image.layers.iter().map(|layer| layer.blob.hex()).collect();
         [vec![image.manifest_digest.hex(), image.config_digest.hex()], layers].concat()
     };
     images.iter().flat_map(of).collect()
@@ -80,7 +80,7 @@ fn every_file_has_golden_bytes() {
         r#"{{"annotations":{{"sinter.layout":"1"}},"manifests":[{entry}],"mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2}}"#
     );
     assert_eq!(read("index.json"), index);
-    assert_eq!(fs::read(fixture.blob_path(layer.digest)).expect("a blob"), b"layer");
+    assert_eq!(fs::read(fixture.blob_path(layer.blob)).expect("a blob"), b"layer");
     assert_eq!(fs::read(fixture.blob_path(image.manifest_digest)).expect("a blob"), image.manifest);
     assert_eq!(fs::read(fixture.blob_path(image.config_digest)).expect("a blob"), image.config);
     assert_eq!(fixture.blobs(), blobs_of(&[&image]));
@@ -103,7 +103,7 @@ fn damage_that_shows_is_repaired() {
     let image = image("a", &[layer]);
     fixture.changed(&image, "web");
     let damaged = [
-        fixture.blob_path(layer.digest),
+        fixture.blob_path(layer.blob),
         fixture.blob_path(image.config_digest),
         fixture.blob_path(image.manifest_digest),
         fixture.path().join("oci-layout"),
@@ -120,9 +120,9 @@ fn damage_that_shows_is_repaired() {
             fs::write(&file, whole).expect("writable");
         }
     }
-    fs::write(fixture.blob_path(layer.digest), b"lay").expect("writable");
+    fs::write(fixture.blob_path(layer.blob), b"lay").expect("writable");
     assert!(fixture.changed(&image, "web"));
-    assert_eq!(fs::read(fixture.blob_path(layer.digest)).expect("a blob"), b"layer");
+    assert_eq!(fs::read(fixture.blob_path(layer.blob)).expect("a blob"), b"layer");
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn failing_layers_leave_the_old_image() {
     let whole = image("whole", &[fixture.layers.add(b"whole")]);
     fixture.changed(&whole, "web");
     let before = fixture.index();
-    let missing = LayerDescriptor { digest: sinter_graph::digest::LayerDigest::from_bytes([9; 32]), size: 1 };
+    let missing = LayerDescriptor::uncompressed(sinter_graph::digest::LayerDigest::from_bytes([9; 32]), 1);
     assert!(matches!(fixture.write(&image("a", &[missing]), "web"), Err(OciError::Layer { .. })));
     let short = LayerDescriptor { size: 99, ..fixture.layers.add(b"short") };
     let error = fixture.write(&image("b", &[short]), "web");

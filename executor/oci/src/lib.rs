@@ -6,7 +6,7 @@
 //! * [`Destination`] is what `-o` says, and [`write()`] puts an assembled image there: an OCI layout directory, that
 //!   layout as one archive, or the archive that `docker load` reads.
 //!
-//! Rules: layers are never compressed here, so blob digest and diffID are one number; layer bytes are streamed from a
+//! Rules: layers are never compressed here; blobs of pulled images stay what they were; layer bytes are streamed from a
 //! [`LayerSource`], never held in memory; whatever is written appears under its final name only when it is whole.
 //! Must not know: the language, the graph of derivations, how layers are stored or made, the terminal.
 
@@ -15,6 +15,7 @@ mod assemble;
 mod canonical;
 mod check;
 mod collision;
+mod descriptor;
 mod destination;
 mod error;
 mod files;
@@ -27,9 +28,10 @@ mod reference;
 #[cfg(test)]
 mod test_image;
 
-pub use assemble::{AssembledImage, CREATED, LayerDescriptor, assemble};
+pub use assemble::{AssembledImage, CREATED, assemble};
 pub use check::{AssemblyProblem, Found, check_configuration};
 pub use collision::check_collisions;
+pub use descriptor::{Compression, LayerDescriptor, LayerMediaType, UnknownLayer};
 pub use destination::{Destination, DestinationError, TARGET_PLACEHOLDER};
 pub use error::{LayerError, OciError};
 pub use layer_source::LayerSource;

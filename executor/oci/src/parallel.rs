@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::assemble::LayerDescriptor;
+use crate::descriptor::LayerDescriptor;
 use crate::error::OciError;
 
 /// Calls `work` for each layer, the longest first, on as many threads as there are processors. After the first failure
@@ -47,7 +47,7 @@ mod tests {
     use sinter_graph::digest::LayerDigest;
 
     fn layers(count: u8) -> Vec<LayerDescriptor> {
-        let layer = |number| LayerDescriptor { digest: LayerDigest::from_bytes([number; 32]), size: number.into() };
+        let layer = |number| LayerDescriptor::uncompressed(LayerDigest::from_bytes([number; 32]), number.into());
         (0..count).map(layer).collect()
     }
 
@@ -72,7 +72,7 @@ mod tests {
         let failed = side_by_side(layers(200), |layer, stop| {
             begun.fetch_add(1, Ordering::Relaxed);
             if layer.size == 199 {
-                return Err(OciError::LayerSize { layer: layer.digest, expected: 1, found: 2 });
+                return Err(OciError::LayerSize { layer: layer.blob, expected: 1, found: 2 });
             }
             while !stop.load(Ordering::Relaxed) {
                 std::thread::yield_now();

@@ -13,16 +13,16 @@ use crate::{AssembledImage, LayerDescriptor, LayerError, LayerSource, assemble};
 /// Layers in memory, which count how often they are asked for.
 #[derive(Default)]
 pub(crate) struct MemoryLayers {
-    layers: BTreeMap<LayerDigest, Vec<u8>>,
+    layers: BTreeMap<BlobDigest, Vec<u8>>,
     reads: AtomicUsize,
 }
 
 impl MemoryLayers {
     /// Adds a layer with these bytes, which need not be a tar, and gives its descriptor.
     pub(crate) fn add(&mut self, bytes: &[u8]) -> LayerDescriptor {
-        let digest = LayerDigest::from_bytes(*BlobDigest::of(bytes).as_bytes());
+        let digest = BlobDigest::of(bytes);
         self.layers.insert(digest, bytes.to_vec());
-        LayerDescriptor { digest, size: bytes.len() as u64 }
+        LayerDescriptor::uncompressed(LayerDigest::from_bytes(*digest.as_bytes()), bytes.len() as u64)
     }
 
     /// How many layers were written.
@@ -32,10 +32,10 @@ impl MemoryLayers {
 }
 
 impl LayerSource for MemoryLayers {
-    fn write_layer(&self, layer: &LayerDigest, out: &mut dyn Write) -> Result<(), LayerError> {
+    fn write_layer(&self, layer: &LayerDescriptor, out: &mut dyn Write) -> Result<(), LayerError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let environment = |message: String| LayerError { class: ErrorClass::Environment, source: message.into() };
-        let bytes = self.layers.get(layer).ok_or_else(|| environment(format!("no layer {layer}")))?;
+        let bytes = self.layers.get(&layer.blob).ok_or_else(|| environment(format!("no layer {}", layer.blob)))?;
         bytes.chunks(7).try_for_each(|chunk| out.write_all(chunk)).map_err(|error| environment(error.to_string()))
     }
 }

@@ -23,12 +23,12 @@ const MARK: &str = "container_prints_from_the_image";
 const TARGET: &str = "_Web__App-1_";
 const NAME: &str = "web_app-1";
 
-struct Layers(BTreeMap<LayerDigest, Vec<u8>>);
+struct Layers(BTreeMap<BlobDigest, Vec<u8>>);
 
 impl LayerSource for Layers {
-    fn write_layer(&self, layer: &LayerDigest, out: &mut dyn Write) -> Result<(), LayerError> {
+    fn write_layer(&self, layer: &LayerDescriptor, out: &mut dyn Write) -> Result<(), LayerError> {
         let failed = |message: String| LayerError { class: ErrorClass::Environment, source: message.into() };
-        let bytes = self.0.get(layer).ok_or_else(|| failed(format!("no layer {layer}")))?;
+        let bytes = self.0.get(&layer.blob).ok_or_else(|| failed(format!("no layer {}", layer.blob)))?;
         out.write_all(bytes).map_err(|error| failed(error.to_string()))
     }
 }
@@ -43,9 +43,9 @@ impl Fixture {
     fn new() -> Self {
         let program = fs::read(std::env::current_exe().expect("this program")).expect("readable");
         let tars = [tar_of(&[("bin/probe", &program, 0o755)]), tar_of(&[("etc/passwd", PASSWD, 0o644)])];
-        let layers: BTreeMap<LayerDigest, Vec<u8>> = tars.iter().map(|tar| (digest(tar), tar.clone())).collect();
+        let layers: BTreeMap<BlobDigest, Vec<u8>> = tars.iter().map(|tar| (digest(tar).into(), tar.clone())).collect();
         let descriptors: Vec<LayerDescriptor> =
-            tars.iter().map(|tar| LayerDescriptor { digest: digest(tar), size: tar.len() as u64 }).collect();
+            tars.iter().map(|tar| LayerDescriptor::uncompressed(digest(tar), tar.len() as u64)).collect();
         let image = assemble(&configuration(), &Platform::native(), &descriptors);
         let directory = tempfile::tempdir().expect("a temporary directory");
         Self { directory, image, layers: Layers(layers) }

@@ -19,7 +19,7 @@ pub(crate) fn assemble(context: &Context, id: NodeId, image: &Image, known: &Kno
     let layers = stack.layers();
     let descriptors = layers
         .iter()
-        .map(|&digest| Ok(LayerDescriptor { digest, size: context.store.layer_size(&digest)? }))
+        .map(|&digest| Ok(LayerDescriptor::uncompressed(digest, context.store.layer_size(&digest)?)))
         .collect::<Result<Vec<_>, BuildError>>()?;
     let assembled = sinter_oci::assemble(&context.image_configurations[&id], &context.platform, &descriptors);
     let config = context.store.put_blob(&assembled.config)?;
