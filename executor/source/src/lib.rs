@@ -4,5 +4,3 @@
 
 pub mod debian;
 pub mod directory;
-pub mod fetch;
-mod resolve_host;

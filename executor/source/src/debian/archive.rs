@@ -15,7 +15,7 @@ use super::mirror::{ArchiveMirror, Keyring};
 use super::release::{ListedFile, Release, index_paths};
 use super::signature::{Keys, verified_text};
 use super::{Debian, Progress};
-use crate::fetch::FetchError;
+use sinter_http::FetchError;
 
 const MAX_RELEASE_BYTES: u64 = 16 << 20;
 const MAX_INDEX_BYTES: u64 = 1 << 30;

@@ -13,7 +13,7 @@ use sinter_graph::lock::PinnedPackage;
 
 use super::error::DebianError;
 use super::{Debian, Progress};
-use crate::fetch::{Expected, FetchError};
+use sinter_http::{Expected, FetchError};
 
 const PARALLEL: usize = 8;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sinter_graph::ErrorClass;
 use sinter_graph::digest::BlobDigest;
 
-use crate::fetch::FetchError;
+use sinter_http::FetchError;
 
 /// Why no mirror can be asked. Settled once at start, reported only when a mirror is needed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

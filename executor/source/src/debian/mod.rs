@@ -39,7 +39,7 @@ pub use error::{DebianError, MirrorError};
 pub use mirror::{ArchiveMirror, Keyring, MirrorConfig, MirrorSettings, SECURITY_ARCHIVE};
 pub use version::compare_versions;
 
-use crate::fetch::Http;
+use sinter_http::Http;
 
 /// What is happening, for whoever shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
