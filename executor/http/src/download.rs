@@ -13,7 +13,7 @@ use sinter_graph::digest::BlobDigest;
 
 use crate::client::Http;
 use crate::error::FetchError;
-use crate::exchange::{Method, Request, Response, shown};
+use crate::exchange::{HttpRequest, HttpResponse, Method, shown};
 use crate::retry::Retry;
 
 const CHUNK: usize = 256 * 1024;
@@ -42,7 +42,7 @@ impl Http {
     /// If there is none, if it has more than `limit` bytes, or if the server cannot be reached.
     pub fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
         retry(|_| {
-            let asked = self.send(Request::new(Method::Get, url)).map_err(again_or_final)?;
+            let asked = self.send(HttpRequest::new(Method::Get, url)).map_err(again_or_final)?;
             good(asked)?.bytes(limit).map_err(again_or_final)
         })
     }
@@ -59,13 +59,13 @@ impl Http {
         expected: &Expected,
         on_bytes: &dyn Fn(i64),
     ) -> Result<(), FetchError> {
-        download_by(&|range| self.send(ranged(Request::new(Method::Get, url), range)), part, expected, on_bytes)
+        download_by(&|range| self.send(ranged(HttpRequest::new(Method::Get, url), range)), part, expected, on_bytes)
     }
 }
 
 /// The same request for the bytes from an offset on (RFC 9110, 14.2).
 #[must_use]
-pub fn ranged(request: Request<'_>, offset: u64) -> Request<'_> {
+pub fn ranged(request: HttpRequest<'_>, offset: u64) -> HttpRequest<'_> {
     if offset == 0 { request } else { request.with("range", format!("bytes={offset}-")) }
 }
 
@@ -74,7 +74,7 @@ pub fn ranged(request: Request<'_>, offset: u64) -> Request<'_> {
 /// # Errors
 /// As [`Http::download`].
 pub fn download_by(
-    ask: &dyn Fn(u64) -> Result<Response, FetchError>,
+    ask: &dyn Fn(u64) -> Result<HttpResponse, FetchError>,
     part: &Path,
     expected: &Expected,
     on_bytes: &dyn Fn(i64),
@@ -101,7 +101,7 @@ pub fn download_by(
 
 /// Gives the address that the bytes came from.
 fn fill(
-    ask: &dyn Fn(u64) -> Result<Response, FetchError>,
+    ask: &dyn Fn(u64) -> Result<HttpResponse, FetchError>,
     sink: &mut Sink<'_>,
     expected: &Expected,
 ) -> Result<String, FetchError> {
@@ -121,7 +121,7 @@ fn fill(
 }
 
 fn continue_at(
-    ask: &dyn Fn(u64) -> Result<Response, FetchError>,
+    ask: &dyn Fn(u64) -> Result<HttpResponse, FetchError>,
     sink: &mut Sink<'_>,
     expected: &Expected,
     url: &mut String,
@@ -159,7 +159,7 @@ fn continue_at(
 }
 
 /// An answer with a body.
-fn good(response: Response) -> Result<Response, Interrupted> {
+fn good(response: HttpResponse) -> Result<HttpResponse, Interrupted> {
     let url = shown(response.url());
     match response.status() {
         200 | 206 => Ok(response),
@@ -196,7 +196,7 @@ fn retry<T>(mut attempt: impl FnMut(&mut Retry) -> Result<T, Interrupted>) -> Re
 }
 
 /// Whether a response goes on at `offset` (RFC 9110, 14.4) rather than starting from the beginning.
-fn continues_at(response: &Response, offset: u64) -> bool {
+fn continues_at(response: &HttpResponse, offset: u64) -> bool {
     if response.status() != 206 {
         return offset == 0;
     }

@@ -43,7 +43,7 @@ pub enum Body<'a> {
 }
 
 /// One request.
-pub struct Request<'a> {
+pub struct HttpRequest<'a> {
     /// What is to be done.
     pub method: Method,
     /// Where.
@@ -56,7 +56,7 @@ pub struct Request<'a> {
     pub body: Body<'a>,
 }
 
-impl Request<'_> {
+impl HttpRequest<'_> {
     /// A request without a body.
     #[must_use]
     pub fn new(method: Method, url: impl Into<String>) -> Self {
@@ -72,12 +72,12 @@ impl Request<'_> {
 }
 
 /// An answer. Its body is read as it comes.
-pub struct Response {
+pub struct HttpResponse {
     inner: http::Response<ureq::Body>,
     url: String,
 }
 
-impl Response {
+impl HttpResponse {
     /// The status.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -137,7 +137,7 @@ impl Http {
     ///
     /// # Errors
     /// If no answer comes, if the address is none, or if redirects lead nowhere.
-    pub fn send(&self, mut request: Request<'_>) -> Result<Response, FetchError> {
+    pub fn send(&self, mut request: HttpRequest<'_>) -> Result<HttpResponse, FetchError> {
         let may_follow = matches!(request.method, Method::Get | Method::Head);
         let mut url = request.url.clone();
         let mut authorization = request.authorization.clone();
@@ -158,7 +158,12 @@ impl Http {
         Err(failed(&request.url, format!("it redirects more than {MOST_REDIRECTS} times")))
     }
 
-    fn once(&self, request: &mut Request<'_>, url: &str, authorization: Option<&str>) -> Result<Response, FetchError> {
+    fn once(
+        &self,
+        request: &mut HttpRequest<'_>,
+        url: &str,
+        authorization: Option<&str>,
+    ) -> Result<HttpResponse, FetchError> {
         if self.is_offline() {
             return Err(FetchError::Offline { url: shown(url) });
         }
@@ -193,7 +198,7 @@ impl Http {
                 self.run(builder, SendBody::from_reader(&mut exact))
             }
         };
-        Ok(Response { inner: inner.map_err(|error| broken(url, &error))?, url: url.to_owned() })
+        Ok(HttpResponse { inner: inner.map_err(|error| broken(url, &error))?, url: url.to_owned() })
     }
 
     fn run(

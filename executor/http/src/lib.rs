@@ -19,6 +19,6 @@ mod trust;
 pub use client::Http;
 pub use download::{Expected, download_by, ranged};
 pub use error::FetchError;
-pub use exchange::{Body, Method, Request, Response};
+pub use exchange::{Body, HttpRequest, HttpResponse, Method};
 pub use retry::Retry;
 pub use trust::Trust;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use rand::Rng as _;
 
-use crate::exchange::Response;
+use crate::exchange::HttpResponse;
 
 const FIRST_BOUND: Duration = Duration::from_millis(200);
 const LARGEST_BOUND: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ impl Retry {
 
     /// What an answer asks for with `Retry-After` (RFC 9110, 10.2.3): seconds, or a date.
     #[must_use]
-    pub fn asked_by(response: &Response) -> Option<Duration> {
+    pub fn asked_by(response: &HttpResponse) -> Option<Duration> {
         let value = response.header("retry-after")?.trim();
         if let Ok(seconds) = value.parse() {
             return Some(Duration::from_secs(seconds));
