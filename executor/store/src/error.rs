@@ -143,6 +143,14 @@ pub enum StoreError {
         /// The reason.
         source: ImportError,
     },
+    /// A layer that somebody else made cannot be unpacked.
+    #[error("the image layer {layer} cannot be unpacked: {source}")]
+    Foreign {
+        /// The digest of its content.
+        layer: BlobDigest,
+        /// The reason.
+        source: ForeignError,
+    },
     /// A key handed to the store is not 64 lower-case hexadecimal digits.
     #[error("`{key}` is not a record key: expected 64 lower-case hexadecimal digits")]
     InvalidKey {
@@ -158,6 +166,7 @@ impl StoreError {
         match self {
             Self::NotAStore { .. } | Self::OtherOwner { .. } | Self::OtherIds { .. } => ErrorClass::User,
             Self::Import { source, .. } => source.class(),
+            Self::Foreign { source, .. } => source.class(),
             Self::Mismatch { .. } | Self::Manifest { .. } | Self::InvalidKey { .. } => ErrorClass::Internal,
             Self::NewerLayout { .. }
             | Self::OlderLayout { .. }
@@ -203,5 +212,53 @@ impl ImportError {
             Self::Make(error) => error.class(),
             Self::Archive(_) | Self::WrongDigest { .. } => ErrorClass::Environment,
         }
+    }
+}
+
+/// Why a foreign layer is not unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum ForeignError {
+    /// The bytes cannot be read, or break off.
+    #[error("it cannot be read: {0}")]
+    Input(#[source] io::Error),
+    /// An entry cannot be part of a tree.
+    #[error("its entry `{entry}` {reason}")]
+    Entry {
+        /// The name in the archive, made printable.
+        entry: String,
+        /// Which rule it breaks.
+        reason: String,
+    },
+    /// It has more bytes or entries than anybody's layer.
+    #[error("it unpacks to more than {limit} {what}, which no honest layer does")]
+    TooMuch {
+        /// The limit.
+        limit: u64,
+        /// Of what.
+        what: &'static str,
+    },
+    /// The unpacked bytes are others than the image's configuration says.
+    #[error(
+        "its content is {found} and not {expected}, as the image's configuration says: the image is damaged or forged"
+    )]
+    WrongContent {
+        /// What the configuration says (`diff_ids`).
+        expected: BlobDigest,
+        /// What came.
+        found: BlobDigest,
+    },
+    /// The files cannot be made.
+    #[error(transparent)]
+    Make(#[from] ViewError),
+    /// The operating system refused something.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+}
+
+impl ForeignError {
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::Environment
     }
 }

@@ -72,7 +72,7 @@ pub(crate) fn is_marked_whiteout(file: impl AsFd) -> Result<bool, Errno> {
     Ok(list(&file)?.iter().any(|name| name.as_bytes() == WHITEOUT))
 }
 
-fn is_kept(name: &[u8]) -> bool {
+pub(crate) fn is_kept(name: &[u8]) -> bool {
     (name.starts_with(b"user.") && !name.starts_with(OVERLAY))
         || matches!(name, b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default")
 }
@@ -126,7 +126,7 @@ fn remove(file: impl AsFd, name: &CString) -> Result<(), Errno> {
 
 /// File capabilities as version 2 (`VFS_CAP_REVISION_2` of `linux/capability.h`): version 3 only adds the id of the
 /// namespace's root, which is 0 for whoever runs the image.
-fn plain_capability(name: &[u8], value: Vec<u8>) -> Vec<u8> {
+pub(crate) fn plain_capability(name: &[u8], value: Vec<u8>) -> Vec<u8> {
     const LENGTH_2: usize = 20;
     const LENGTH_3: usize = 24;
     if name != b"security.capability" || value.len() != LENGTH_3 || value[3] != 3 {

@@ -1,0 +1,333 @@
+//! The changes of a foreign layer, applied to the tree below one after the other, as data.
+//!
+//! Rules: a later entry of a name replaces an earlier one; a deletion takes away what lower layers have and never what this
+//! layer has brought, wherever it stands in the archive. What comes out is the difference to the tree below: names of one
+//! file stay together, and a link to a file of a lower layer brings that file into this one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sinter_graph::digest::ContentHash;
+use sinter_graph::path::TreePath;
+use sinter_graph::tree::{Entry, Kind, LayerIndex, Manifest, Shown, Tree};
+
+use super::name::child;
+
+/// As many links as one name may lead through.
+const MOST_LINKS: usize = 255;
+
+/// Where the content of a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In the staged file of this number.
+    Staged(usize),
+    /// In a layer below, under the path that carries it there.
+    Lower {
+        /// Which layer.
+        layer: LayerIndex,
+        /// The path.
+        carrier: TreePath,
+    },
+}
+
+/// A file that may have several names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Body {
+    pub(super) source: Source,
+    pub(super) size: u64,
+    pub(super) hash: ContentHash,
+}
+
+/// What this layer has at a path.
+#[derive(Debug)]
+struct Node {
+    entry: Entry,
+    /// The number of its body, if it is a file.
+    body: Option<usize>,
+}
+
+/// A tree and the changes made to it so far.
+pub(super) struct Applied<'a> {
+    below: &'a Tree,
+    /// The layers that tree is made of.
+    layers: &'a [Arc<Manifest>],
+    upper: BTreeMap<TreePath, Node>,
+    /// What of the tree below does not show any more, with all below it.
+    hidden: BTreeSet<TreePath>,
+    /// What this layer has touched, and the directories on the way to it.
+    touched: BTreeSet<TreePath>,
+    /// Files of the tree below that are in this layer only because another name of them is.
+    brought: BTreeSet<TreePath>,
+    bodies: Vec<Body>,
+}
+
+/// Why a change cannot be made.
+pub(super) type Reason = String;
+
+impl<'a> Applied<'a> {
+    pub(super) const fn on(below: &'a Tree, layers: &'a [Arc<Manifest>]) -> Self {
+        Self {
+            below,
+            layers,
+            upper: BTreeMap::new(),
+            hidden: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            brought: BTreeSet::new(),
+            bodies: Vec::new(),
+        }
+    }
+
+    /// Where a directory is, when links are followed; it need not be there.
+    pub(super) fn directory(&self, way: &[Vec<u8>]) -> Result<TreePath, Reason> {
+        let mut here = TreePath::root();
+        let mut pending: Vec<Vec<u8>> = way.iter().rev().cloned().collect();
+        let mut links = 0;
+        while let Some(name) = pending.pop() {
+            if name == b".." {
+                here = here.parent().unwrap_or_else(TreePath::root);
+                continue;
+            }
+            let next = child(&here, &name)?;
+            match self.get(&next).map(|entry| &entry.kind) {
+                Some(Kind::Symlink { target }) => {
+                    links += 1;
+                    if links > MOST_LINKS {
+                        return Err("lies behind links that lead in a circle".to_owned());
+                    }
+                    if target.starts_with(b"/") {
+                        here = TreePath::root();
+                    }
+                    let parts = target.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
+                    let parts: Vec<Vec<u8>> = parts.map(<[u8]>::to_vec).collect();
+                    pending.extend(parts.into_iter().rev());
+                }
+                Some(Kind::Directory) | None => here = next,
+                Some(_) => return Err(format!("lies below `{next}`, which is no directory")),
+            }
+        }
+        Ok(here)
+    }
+
+    /// What is at a path now.
+    fn get(&self, path: &TreePath) -> Option<&Entry> {
+        self.upper.get(path).map(|node| &node.entry).or_else(|| Some(&self.lower(path)?.entry))
+    }
+
+    fn is_directory(&self, path: &TreePath) -> bool {
+        path.is_root() || self.get(path).is_some_and(|entry| entry.kind == Kind::Directory)
+    }
+
+    /// What of the tree below still shows at a path.
+    fn lower(&self, path: &TreePath) -> Option<&'a Shown> {
+        let found = self.below.get(path)?;
+        let is_hidden = !self.hidden.is_empty()
+            && (self.hidden.contains(path) || path.ancestors().any(|ancestor| self.hidden.contains(&ancestor)));
+        (!is_hidden).then_some(found)
+    }
+
+    /// Puts an entry that is no file to its path.
+    pub(super) fn put(&mut self, entry: Entry) -> Result<(), Reason> {
+        self.place(entry, None)
+    }
+
+    /// Puts a file to its path.
+    pub(super) fn put_file(&mut self, entry: Entry, body: Body) -> Result<(), Reason> {
+        self.bodies.push(body);
+        self.place(entry, Some(self.bodies.len() - 1))
+    }
+
+    /// Gives what is at `target` another name.
+    pub(super) fn link(&mut self, path: TreePath, target: &TreePath) -> Result<(), Reason> {
+        if path == *target {
+            return Ok(());
+        }
+        let node = self.upper.get(target).map(|node| (node.entry.clone(), node.body));
+        let (entry, body) = match node {
+            Some((entry, Some(body))) => (entry, Some(body)),
+            Some((entry, None)) => (entry, None),
+            None => self.brought_up(target).ok_or_else(|| format!("is a link to `{target}`, which is not there"))?,
+        };
+        if entry.kind == Kind::Directory {
+            return Err(format!("is a hard link to `{target}`, which is a directory"));
+        }
+        self.place(Entry { path, ..entry }, body)
+    }
+
+    /// Takes a file of the tree below into this layer, with all its names, so that it can get another one here.
+    fn brought_up(&mut self, target: &TreePath) -> Option<(Entry, Option<usize>)> {
+        let shown = self.lower(target)?;
+        let entry = shown.entry.clone();
+        let Kind::File { size, content } = entry.kind else { return Some((entry, None)) };
+        let carrier = shown.link_of.clone().unwrap_or_else(|| entry.path.clone());
+        let names = self.names_below(shown.layer, &carrier);
+        self.bodies.push(Body { source: Source::Lower { layer: shown.layer, carrier }, size, hash: content });
+        let body = self.bodies.len() - 1;
+        for name in names {
+            self.brought.insert(name.clone());
+            let entry = Entry { path: name.clone(), ..entry.clone() };
+            self.upper.insert(name, Node { entry, body: Some(body) });
+        }
+        Some((entry, Some(body)))
+    }
+
+    /// The names under which a file of a layer below still shows, and where this layer has put nothing else.
+    fn names_below(&self, layer: LayerIndex, carrier: &TreePath) -> Vec<TreePath> {
+        let entries = self.layers.get(layer.0).map(|manifest| manifest.entries()).unwrap_or_default();
+        let is_name = |entry: &&Entry| match &entry.kind {
+            Kind::HardLink { to } => to == carrier,
+            _ => entry.path == *carrier,
+        };
+        let shows = |path: &&TreePath| {
+            !self.upper.contains_key(*path)
+                && self.lower(path).is_some_and(|shown| {
+                    shown.layer == layer && *shown.link_of.as_ref().unwrap_or(&shown.entry.path) == *carrier
+                })
+        };
+        entries.iter().filter(is_name).map(|entry| &entry.path).filter(shows).cloned().collect()
+    }
+
+    /// Deletes what lower layers have at a path.
+    pub(super) fn whiteout(&mut self, path: &TreePath) {
+        self.purge(path, false);
+    }
+
+    /// Deletes what lower layers have in a directory.
+    pub(super) fn opaque(&mut self, directory: &TreePath) {
+        self.purge(directory, true);
+    }
+
+    fn purge(&mut self, path: &TreePath, keep_itself: bool) {
+        let mut pending = vec![(path.clone(), keep_itself)];
+        while let Some((path, keep)) = pending.pop() {
+            if !path.is_root() && self.lower(&path).is_none() {
+                continue;
+            }
+            if keep || path.is_root() || self.touched.contains(&path) {
+                pending.extend(self.below.children(&path).map(|shown| (shown.entry.path.clone(), false)));
+            } else {
+                self.brought
+                    .extract_if(.., |name| name.starts_with(&path))
+                    .for_each(|name| drop(self.upper.remove(&name)));
+                self.hidden.insert(path);
+            }
+        }
+    }
+
+    fn place(&mut self, entry: Entry, body: Option<usize>) -> Result<(), Reason> {
+        let path = entry.path.clone();
+        if path.is_root() && entry.kind != Kind::Directory {
+            return Err("would replace the root directory".to_owned());
+        }
+        self.make_parents(&path)?;
+        let joins = entry.kind == Kind::Directory && self.is_directory(&path);
+        if !joins {
+            if self.lower(&path).is_some() {
+                self.hidden.insert(path.clone());
+            }
+            let below: Vec<TreePath> = self.upper.range(path.clone()..).map(|(path, _)| path.clone()).collect();
+            let below = below.into_iter().take_while(|other| other.as_bytes().starts_with(path.as_bytes()));
+            for gone in below.filter(|other| other.starts_with(&path)).collect::<Vec<_>>() {
+                self.upper.remove(&gone);
+            }
+        }
+        self.touch(&path);
+        self.brought.remove(&path);
+        self.upper.insert(path, Node { entry, body });
+        Ok(())
+    }
+
+    fn touch(&mut self, path: &TreePath) {
+        let mut next = Some(path.clone());
+        while let Some(path) = next {
+            next = path.parent();
+            if !self.touched.insert(path) {
+                return;
+            }
+        }
+    }
+
+    fn make_parents(&mut self, path: &TreePath) -> Result<(), Reason> {
+        let Some(parent) = path.parent().filter(|parent| !parent.is_root()) else { return Ok(()) };
+        match self.get(&parent).map(|entry| &entry.kind) {
+            Some(Kind::Directory) => Ok(()),
+            Some(_) => Err(format!("lies below `{parent}`, which is no directory")),
+            None => {
+                self.make_parents(&parent)?;
+                self.touch(&parent);
+                self.upper.insert(parent.clone(), Node { entry: Entry::directory(parent), body: None });
+                Ok(())
+            }
+        }
+    }
+
+    /// The difference to the tree below, with the body of each file that carries one.
+    pub(super) fn finish(self) -> (Manifest, BTreeMap<TreePath, Body>) {
+        let mut names: BTreeMap<usize, usize> = BTreeMap::new();
+        self.upper.values().filter_map(|node| node.body).for_each(|body| *names.entry(body).or_default() += 1);
+        let mut entries: BTreeMap<TreePath, Entry> = BTreeMap::new();
+        let mut carriers: BTreeMap<usize, TreePath> = BTreeMap::new();
+        let mut bodies = BTreeMap::new();
+        for (path, node) in &self.upper {
+            let entry = self.complete(node);
+            let is_alone = node.body.is_none_or(|body| names[&body] == 1);
+            if is_alone && self.below.get(path).is_some_and(|shown| shown.entry == entry && shown.link_of.is_none()) {
+                continue;
+            }
+            let entry = match node.body.map(|body| (body, carriers.get(&body))) {
+                Some((_, Some(carrier))) => Entry { kind: Kind::HardLink { to: carrier.clone() }, ..entry },
+                Some((body, None)) => {
+                    carriers.insert(body, path.clone());
+                    bodies.insert(path.clone(), self.bodies[body].clone());
+                    entry
+                }
+                None => entry,
+            };
+            entries.insert(path.clone(), entry);
+        }
+        for path in self.deletions() {
+            entries.insert(path.clone(), Entry { mtime: 0, ..Entry::new(path, Kind::Whiteout, 0) });
+        }
+        self.add_parents(&mut entries);
+        (Manifest::new(entries.into_values()), bodies)
+    }
+
+    fn complete(&self, node: &Node) -> Entry {
+        let kind = match node.body.map(|body| &self.bodies[body]) {
+            Some(Body { size, hash, .. }) => Kind::File { size: *size, content: *hash },
+            None => node.entry.kind.clone(),
+        };
+        Entry { kind, ..node.entry.clone() }
+    }
+
+    /// The topmost paths of the tree below that are not there any more, where nothing took their place.
+    fn deletions(&self) -> Vec<TreePath> {
+        let is_top = |path: &&TreePath| !path.ancestors().any(|ancestor| self.hidden.contains(&ancestor));
+        let mut pending: Vec<TreePath> = self.hidden.iter().filter(is_top).cloned().collect();
+        let mut deleted = Vec::new();
+        while let Some(path) = pending.pop() {
+            match (self.upper.get(&path), self.below.get(&path)) {
+                (None, Some(_)) => deleted.push(path),
+                (Some(node), Some(shown))
+                    if node.entry.kind == Kind::Directory && shown.entry.kind == Kind::Directory =>
+                {
+                    pending.extend(self.below.children(&path).map(|shown| shown.entry.path.clone()));
+                }
+                _ => {}
+            }
+        }
+        deleted
+    }
+
+    /// The directories on the way to what changed, as they are.
+    fn add_parents(&self, entries: &mut BTreeMap<TreePath, Entry>) {
+        let missing: BTreeSet<TreePath> = entries
+            .keys()
+            .flat_map(TreePath::ancestors)
+            .filter(|path| !path.is_root() && !entries.contains_key(path))
+            .collect();
+        for path in missing {
+            let entry = self.upper.get(&path).map(|node| &node.entry).or_else(|| Some(&self.below.get(&path)?.entry));
+            entries.extend(entry.cloned().map(|entry| (path, entry)));
+        }
+    }
+}

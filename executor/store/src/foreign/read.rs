@@ -1,0 +1,283 @@
+//! Reads the archive of a foreign layer: ustar, pax and GNU headers, as docker, podman, buildah and GNU tar write them.
+//!
+//! Contents are written to files called by number; names, owners and modes stay data until the whole layer is known to be
+//! right.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
+
+use sinter_graph::FsError;
+use sinter_graph::digest::ContentHash;
+use sinter_graph::path::TreePath;
+use sinter_graph::tree::{Entry, Kind};
+use tar::EntryType;
+
+use super::apply::{Applied, Body, Source};
+use super::name::{Name, child, parse};
+use crate::error::ForeignError;
+use crate::xattrs::{is_kept, plain_capability};
+
+/// The most entries of one layer.
+const MOST_ENTRIES: u64 = 10_000_000;
+const ATTRIBUTE: &str = "SCHILY.xattr.";
+
+/// The most bytes from the content of one entry to that of the next: all its headers, which are held in memory.
+const LONGEST_HEADERS: u64 = 4 << 20;
+
+/// Reads `archive` to its end and applies what it says; contents go to `staged`.
+pub(super) fn read(archive: &mut dyn Read, staged: &Path, applied: &mut Applied<'_>) -> Result<(), ForeignError> {
+    let allowance = Cell::new(LONGEST_HEADERS);
+    let mut archive = tar::Archive::new(Metered { archive, allowance: &allowance });
+    let mut reader = Reader { staged, applied, count: 0, buffer: vec![0; 256 * 1024] };
+    let mut entries = archive.entries().map_err(ForeignError::Input)?;
+    loop {
+        allowance.set(LONGEST_HEADERS);
+        let Some(entry) = entries.next() else { return Ok(()) };
+        let mut entry = entry.map_err(ForeignError::Input)?;
+        allowance.set(u64::MAX);
+        reader.take(&mut entry)?;
+    }
+}
+
+/// Gives no more bytes than are allowed.
+struct Metered<'a> {
+    archive: &'a mut dyn Read,
+    allowance: &'a Cell<u64>,
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let allowed = usize::try_from(self.allowance.get()).unwrap_or(usize::MAX).min(buffer.len());
+        if allowed == 0 && !buffer.is_empty() {
+            return Err(io::Error::other("the header of an entry is longer than any honest one"));
+        }
+        let count = self.archive.read(&mut buffer[..allowed])?;
+        self.allowance.set(self.allowance.get() - count as u64);
+        Ok(count)
+    }
+}
+
+struct Reader<'a, 'b> {
+    staged: &'a Path,
+    applied: &'a mut Applied<'b>,
+    count: u64,
+    buffer: Vec<u8>,
+}
+
+type TarEntry<'a, 'b> = tar::Entry<'a, Metered<'b>>;
+
+impl Reader<'_, '_> {
+    fn take(&mut self, entry: &mut TarEntry<'_, '_>) -> Result<(), ForeignError> {
+        self.count += 1;
+        if self.count > MOST_ENTRIES {
+            return Err(ForeignError::TooMuch { limit: MOST_ENTRIES, what: "entries" });
+        }
+        let name = entry.path_bytes().into_owned();
+        self.apply(entry, &name).map_err(|refused| match refused {
+            Refused::Reason(reason) => {
+                ForeignError::Entry { entry: String::from_utf8_lossy(&name).escape_debug().to_string(), reason }
+            }
+            Refused::Failed(error) => error,
+        })
+    }
+
+    fn apply(&mut self, entry: &mut TarEntry<'_, '_>, name: &[u8]) -> Result<(), Refused> {
+        let kind = entry.header().entry_type();
+        if kind == EntryType::XGlobalHeader {
+            return Ok(());
+        }
+        match parse(name)? {
+            Name::Ignored => Ok(()),
+            Name::Root if kind == EntryType::Directory => {
+                let made = dressed(entry, TreePath::root(), Kind::Directory)?;
+                Ok(self.applied.put(made)?)
+            }
+            Name::Root => Err("has no name".into()),
+            Name::Opaque(way) => {
+                let directory = self.applied.directory(&way)?;
+                self.applied.opaque(&directory);
+                Ok(())
+            }
+            Name::Whiteout(way, deleted) => {
+                let path = child(&self.applied.directory(&way)?, &deleted)?;
+                self.applied.whiteout(&path);
+                Ok(())
+            }
+            Name::Entry(way, last) => {
+                let path = child(&self.applied.directory(&way)?, &last)?;
+                self.put(entry, path, kind, name.ends_with(b"/"))
+            }
+        }
+    }
+
+    fn put(
+        &mut self,
+        entry: &mut TarEntry<'_, '_>,
+        path: TreePath,
+        kind: EntryType,
+        ends_in_slash: bool,
+    ) -> Result<(), Refused> {
+        let device = |entry: &TarEntry<'_, '_>| -> Result<(u32, u32), Refused> {
+            let header = entry.header();
+            let (major, minor) = (header.device_major().map_err(odd)?, header.device_minor().map_err(odd)?);
+            Ok((major.unwrap_or(0), minor.unwrap_or(0)))
+        };
+        let kind = match kind {
+            // Before POSIX a directory was a file whose name ends in a slash.
+            EntryType::Regular if ends_in_slash => Kind::Directory,
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => return self.file(entry, path),
+            EntryType::Directory => Kind::Directory,
+            EntryType::Symlink => Kind::Symlink { target: link_name(entry)?.into() },
+            EntryType::Link => {
+                let target = link_name(entry)?;
+                let Name::Entry(way, last) = parse(&target)? else { return Err("is a link to nothing".into()) };
+                let target = child(&self.applied.directory(&way)?, &last)?;
+                return Ok(self.applied.link(path, &target)?);
+            }
+            EntryType::Fifo => Kind::Fifo,
+            EntryType::Char => {
+                let (major, minor) = device(entry)?;
+                Kind::CharacterDevice { major, minor }
+            }
+            EntryType::Block => {
+                let (major, minor) = device(entry)?;
+                Kind::BlockDevice { major, minor }
+            }
+            other => return Err(format!("is of the type {:?}, which no file has", other.as_byte() as char).into()),
+        };
+        let made = dressed(entry, path, kind)?;
+        Ok(self.applied.put(made)?)
+    }
+
+    fn file(&mut self, entry: &mut TarEntry<'_, '_>, path: TreePath) -> Result<(), Refused> {
+        let empty = Kind::File { size: 0, content: ContentHash::from_bytes([0; 32]) };
+        let made = dressed(entry, path, empty)?;
+        let number = self.count;
+        let (size, hash) = self.stage(entry, number)?;
+        let source = Source::Staged(usize::try_from(number).unwrap_or(usize::MAX));
+        Ok(self.applied.put_file(made, Body { source, size, hash })?)
+    }
+
+    /// Writes the content of an entry to the staged file of a number.
+    fn stage(&mut self, entry: &mut TarEntry<'_, '_>, number: u64) -> Result<(u64, ContentHash), ForeignError> {
+        let path = self.staged.join(number.to_string());
+        let failed = |error| FsError::new(&path, "write", error);
+        let mut file = BufWriter::with_capacity(0, File::create_new(&path).map_err(failed)?);
+        let (mut size, mut hasher) = (0, blake3::Hasher::new());
+        loop {
+            let count = match entry.read(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result.map_err(ForeignError::Input)?,
+            };
+            if count == 0 {
+                break;
+            }
+            hasher.update(&self.buffer[..count]);
+            file.write_all(&self.buffer[..count]).map_err(failed)?;
+            size += count as u64;
+        }
+        if size != entry.size() && entry.header().entry_type() != EntryType::GNUSparse {
+            return Err(ForeignError::Input(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok((size, ContentHash::from_bytes(*hasher.finalize().as_bytes())))
+    }
+}
+
+/// An entry that cannot be taken, or an error that has nothing to do with it.
+enum Refused {
+    Reason(String),
+    Failed(ForeignError),
+}
+
+impl From<&str> for Refused {
+    fn from(reason: &str) -> Self {
+        Self::Reason(reason.to_owned())
+    }
+}
+
+impl From<String> for Refused {
+    fn from(reason: String) -> Self {
+        Self::Reason(reason)
+    }
+}
+
+impl From<ForeignError> for Refused {
+    fn from(error: ForeignError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn odd(error: io::Error) -> Refused {
+    Refused::Reason(format!("has an odd header: {error}"))
+}
+
+fn link_name(entry: &TarEntry<'_, '_>) -> Result<Vec<u8>, Refused> {
+    let name = entry.link_name_bytes().map(|name| name.into_owned()).unwrap_or_default();
+    if name.is_empty() || name.contains(&0) {
+        return Err("is a link to nothing".into());
+    }
+    Ok(name)
+}
+
+/// An entry with the metadata of its header and its extended header.
+fn dressed(entry: &mut TarEntry<'_, '_>, path: TreePath, kind: Kind) -> Result<Entry, Refused> {
+    let header = entry.header();
+    let id = |number: u64| u32::try_from(number).map_err(|_| Refused::from("has an owner that is no number of a user"));
+    let mut made = Entry::new(path, kind, header.mode().map_err(odd)? & 0o7777);
+    made.uid = id(header.uid().map_err(odd)?)?;
+    made.gid = id(header.gid().map_err(odd)?)?;
+    made.mtime = i64::try_from(header.mtime().map_err(odd)?).unwrap_or(i64::MAX);
+    if matches!(made.kind, Kind::Symlink { .. }) {
+        // Linux has no other mode for links.
+        made.mode = 0o777;
+    }
+    let Some(records) = entry.pax_extensions().map_err(odd)? else { return Ok(made) };
+    for record in records {
+        let record = record.map_err(odd)?;
+        let (Ok(key), value) = (record.key(), record.value_bytes()) else { continue };
+        let number = || std::str::from_utf8(value).ok().and_then(|text| text.parse::<u64>().ok());
+        match key {
+            "uid" => made.uid = id(number().ok_or("has an odd owner")?)?,
+            "gid" => made.gid = id(number().ok_or("has an odd group")?)?,
+            "mtime" => made.mtime = seconds(value).ok_or("has an odd time")?,
+            key if key.starts_with("GNU.sparse.") => {
+                return Err("is a sparse file in a form of GNU tar that cannot be read".into());
+            }
+            key => {
+                let name = key.strip_prefix(ATTRIBUTE).map(str::as_bytes).filter(|name| is_kept(name));
+                if let Some(name) = name.filter(|_| !value.is_empty()) {
+                    made.xattrs.insert(name.into(), plain_capability(name, value.to_vec()).into());
+                }
+            }
+        }
+    }
+    Ok(made)
+}
+
+/// Whole seconds of a decimal number, rounded down as the kernel does.
+fn seconds(value: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let seconds: i64 = whole.parse().ok()?;
+    let is_below = text.starts_with('-') && fraction.bytes().any(|byte| byte != b'0');
+    if is_below { seconds.checked_sub(1) } else { Some(seconds) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_whole_seconds() {
+        for (text, expected) in
+            [("1", Some(1)), ("1.9", Some(1)), ("-1.5", Some(-2)), ("-2.000", Some(-2)), ("x", None), ("1.x", None)]
+        {
+            assert_eq!(seconds(text.as_bytes()), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Foreign layers come out as `umoci` unpacks them, file by file, and hostile ones leave nothing.
+//!
+//! A layer is written as lines: `dir NAME`, `file NAME TEXT`, `sym NAME TARGET`, `hard NAME TARGET`, `fifo NAME`,
+//! `char NAME MAJOR:MINOR`, then any of `mode=`, `uid=`, `gid=`, `mtime=` and `xattr.NAME=`.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+use std::process::Command;
+
+use sinter_graph::digest::{BlobDigest, LayerDigest};
+use sinter_store::{Foreign, Origin, Store, StoreError, export_tree};
+use support::Random;
+
+/// A tar of what the lines say.
+fn tar_of(lines: &[&str]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for line in lines {
+        let words: Vec<&str> = line.split(' ').collect();
+        let settings: BTreeMap<&str, &str> = words.iter().filter_map(|word| word.split_once('=')).collect();
+        let plain: Vec<&str> = words.iter().copied().filter(|word| !word.contains('=')).collect();
+        let argument = plain.get(2).copied().unwrap_or("");
+        let attributes: Vec<(String, &[u8])> = settings
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix("xattr.")?, value)))
+            .map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.as_bytes()))
+            .collect();
+        builder.append_pax_extensions(attributes.iter().map(|(name, value)| (name.as_str(), *value))).expect("records");
+        let mut header = tar::Header::new_gnu();
+        let number = |name: &str, other: u64| settings.get(name).map_or(other, |text| text.parse().expect("a number"));
+        let mode = settings.get("mode").map_or(if plain[0] == "dir" { 0o755 } else { 0o644 }, |text| {
+            u32::from_str_radix(text, 8).expect("a mode")
+        });
+        header.set_mode(mode);
+        header.set_uid(number("uid", 0));
+        header.set_gid(number("gid", 0));
+        header.set_mtime(number("mtime", 1_000_000_000));
+        header.set_size(0);
+        let (kind, body): (tar::EntryType, &[u8]) = match plain[0] {
+            "dir" => (tar::EntryType::Directory, b""),
+            "file" => (tar::EntryType::Regular, argument.as_bytes()),
+            "sym" => (tar::EntryType::Symlink, b""),
+            "hard" => (tar::EntryType::Link, b""),
+            "fifo" => (tar::EntryType::Fifo, b""),
+            "char" => (tar::EntryType::Char, b""),
+            other => panic!("no kind {other}"),
+        };
+        header.set_entry_type(kind);
+        header.set_size(body.len() as u64);
+        if let Some((major, minor)) = argument.split_once(':').filter(|_| plain[0] == "char") {
+            header.set_device_major(major.parse().expect("a number")).expect("a number that fits");
+            header.set_device_minor(minor.parse().expect("a number")).expect("a number that fits");
+        }
+        // The builder refuses names that lead out; a hostile archive does not.
+        let name = plain[1].as_bytes();
+        if name.len() > 100 {
+            header.set_cksum();
+            builder.append_data(&mut header, plain[1], body).expect("an entry");
+            continue;
+        }
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
+        if matches!(plain[0], "sym" | "hard") {
+            header.as_old_mut().linkname[..argument.len()].copy_from_slice(argument.as_bytes());
+        }
+        header.set_cksum();
+        builder.append(&header, body).expect("an entry");
+    }
+    builder.into_inner().expect("an archive")
+}
+
+struct Scene {
+    directory: tempfile::TempDir,
+    store: Store,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&directory.path().join("store")).expect("a store");
+        Self { directory, store }
+    }
+
+    fn unpack(&self, below: &[LayerDigest], tar: &[u8]) -> Result<Option<LayerDigest>, StoreError> {
+        self.store.unpack_foreign(Foreign {
+            below,
+            tar: &mut &tar[..],
+            diff_id: BlobDigest::of(tar),
+            limit: 1 << 30,
+            origin: Origin::Captured,
+        })
+    }
+
+    /// What our store shows of a chain.
+    fn ours(&self, chain: &[Vec<u8>]) -> BTreeMap<String, String> {
+        let mut layers = Vec::new();
+        for tar in chain {
+            layers.extend(self.unpack(&layers, tar).expect("a layer"));
+        }
+        let place = self.directory.path().join("ours");
+        export_tree(&self.store, &layers, &place).expect("a tree");
+        listing(&place)
+    }
+
+    /// What umoci shows of it.
+    fn theirs(&self, chain: &[Vec<u8>]) -> BTreeMap<String, String> {
+        let layout = self.directory.path().join("layout");
+        fs::create_dir_all(layout.join("blobs/sha256")).expect("a directory");
+        let put = |bytes: &[u8]| {
+            let digest = BlobDigest::of(bytes);
+            fs::write(layout.join("blobs/sha256").join(digest.hex()), bytes).expect("a blob");
+            format!(r#""digest":"{digest}","size":{}"#, bytes.len())
+        };
+        let diff_ids: Vec<String> = chain.iter().map(|tar| format!("\"{}\"", BlobDigest::of(tar))).collect();
+        let config = format!(
+            r#"{{"architecture":"amd64","os":"linux","config":{{}},"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
+            diff_ids.join(",")
+        );
+        let config = put(config.as_bytes());
+        let layers =
+            chain.iter().map(|tar| format!(r#"{{"mediaType":"application/vnd.oci.image.layer.v1.tar",{}}}"#, put(tar)));
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.oci.image.config.v1+json",{config}}},"layers":[{}]}}"#,
+            layers.collect::<Vec<_>>().join(",")
+        );
+        let manifest = put(manifest.as_bytes());
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json",{manifest},"annotations":{{"org.opencontainers.image.ref.name":"it"}}}}]}}"#
+        );
+        fs::write(layout.join("index.json"), index).expect("an index");
+        fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("a marker");
+        let (image, bundle) = (format!("{}:it", layout.display()), self.directory.path().join("bundle"));
+        let umoci = Command::new("umoci").args(["unpack", "--image", &image]).arg(&bundle).output();
+        let umoci = umoci.expect("umoci: run `cargo xtask setup`");
+        assert!(umoci.status.success(), "{}", String::from_utf8_lossy(&umoci.stderr));
+        listing(&bundle.join("rootfs"))
+    }
+}
+
+/// Everything below a directory but times of directories, which nobody records when they are made on the way. Names of one
+/// file are told by the first of them.
+fn listing(root: &Path) -> BTreeMap<String, String> {
+    let (mut found, mut first_names) = (BTreeMap::new(), BTreeMap::new());
+    let mut pending = vec![root.to_owned()];
+    let mut paths = Vec::new();
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(&directory).expect("a listing").flatten() {
+            paths.push(entry.path());
+            if entry.file_type().expect("a type").is_dir() {
+                pending.push(entry.path());
+            }
+        }
+    }
+    paths.sort();
+    for path in paths {
+        let at = fs::symlink_metadata(&path).expect("metadata");
+        let name = String::from_utf8_lossy(path.strip_prefix(root).expect("below").as_os_str().as_bytes()).into_owned();
+        let kind = at.file_type();
+        let content = if kind.is_symlink() {
+            format!("-> {}", fs::read_link(&path).expect("a link").display())
+        } else if kind.is_file() {
+            let first = first_names.entry(at.ino()).or_insert_with(|| name.clone()).clone();
+            format!("{:?} at {} as {first}", String::from_utf8_lossy(&fs::read(&path).expect("a file")), at.mtime())
+        } else if kind.is_dir() {
+            "directory".to_owned()
+        } else {
+            format!("{} {:x}", if kind.is_fifo() { "fifo" } else { "device" }, at.rdev())
+        };
+        let attributes = if kind.is_symlink() { String::new() } else { attributes(&path) };
+        found.insert(name, format!("{:o} {}:{} {content}{attributes}", at.mode() & 0o7777, at.uid(), at.gid()));
+    }
+    found
+}
+
+fn attributes(path: &Path) -> String {
+    let mut names = vec![0; 4096];
+    let length = rustix::fs::listxattr(path, &mut names[..]).unwrap_or(0);
+    let names = names[..length].split(|&byte| byte == 0).filter(|name| name.starts_with(b"user."));
+    names.map(|name| format!(" {}", String::from_utf8_lossy(name))).collect()
+}
+
+type Case = (&'static str, &'static [&'static [&'static str]]);
+
+const CASES: &[Case] = &[
+    ("plain", &[&["dir a", "file a/b text", "sym a/l b", "fifo a/p", "char a/n 1:3", "hard a/h a/b"]]),
+    (
+        "metadata",
+        &[&["file s x mode=4755 uid=7 gid=8", "dir d mode=2700 uid=9", "file e x xattr.user.note=kept mtime=5"]],
+    ),
+    (
+        "forms of names",
+        &[&["dir ./a/", "file ./a/x 1", "file /b 2", "file ../../c 3", "file a/./y 4", "file a/../z 5"]],
+    ),
+    ("parents nobody names", &[&["file a/b/c/d deep"]]),
+    ("deletions", &[&["dir a", "file a/b 1", "file a/c 2", "file d 3"], &["file a/.wh.b -", "file .wh.d -"]]),
+    ("deletion of a tree", &[&["dir a", "dir a/b", "file a/b/c 1"], &["file .wh.a -"]]),
+    ("deletion of nothing", &[&["dir a"], &["file a/.wh.nothing -", "file .wh.gone -"]]),
+    ("opaque", &[&["dir a", "file a/b 1", "file a/c 2"], &["dir a", "file a/.wh..wh..opq -", "file a/d 3"]]),
+    (
+        "opaque after what it does not hide",
+        &[&["dir a", "file a/b 1"], &["file a/d 3", "file a/b new", "file a/.wh..wh..opq -"]],
+    ),
+    ("opaque root", &[&["dir a", "file a/b 1", "file c 2"], &["file .wh..wh..opq -", "file d 3"]]),
+    (
+        "opaque with a directory that stays",
+        &[&["dir a", "dir a/b", "file a/b/c 1", "file a/b/d 2"], &["file a/b/e 3", "file a/.wh..wh..opq -"]],
+    ),
+    ("deleted and made again", &[&["dir a", "file a/b 1"], &["file .wh.a -", "dir a mode=700", "file a/c 2"]]),
+    ("deletion after what was brought", &[&["dir a", "file a/b 1"], &["file a/c 2", "file .wh.a -"]]),
+    ("replaced file", &[&["file a old"], &["file a new mode=600 uid=3"]]),
+    ("directory over file", &[&["file a old"], &["dir a", "file a/b new"]]),
+    ("file over directory", &[&["dir a", "file a/b old", "dir a/c"], &["file a new"]]),
+    ("link over directory", &[&["dir a", "file a/b old"], &["sym a elsewhere"]]),
+    ("file over link", &[&["file b kept", "sym a b"], &["file a new"]]),
+    ("metadata of a directory alone", &[&["dir a", "file a/b 1"], &["dir a mode=700 uid=4"]]),
+    ("hard link into a lower layer", &[&["file a text mode=4711 uid=2"], &["hard b a"], &["hard c b"]]),
+    ("hard link across a deletion", &[&["file a text"], &["hard b a", "file .wh.a -"]]),
+    ("hard links replaced", &[&["file a 1", "hard b a", "hard c a"], &["file .wh.b -"]]),
+    ("hard link to a link", &[&["sym a nowhere"], &["hard b a"]]),
+    (
+        "below a linked directory",
+        &[&["dir usr", "dir usr/lib", "sym lib usr/lib"], &["file lib/x 1", "file usr/lib/y 2"]],
+    ),
+    ("below an absolute link", &[&["dir usr/lib", "sym lib /usr/lib"], &["file lib/x 1", "file lib/.wh.gone -"]]),
+    ("link that climbs", &[&["dir d", "sym d/up ../../../../etc", "dir etc"], &["file d/up/x 1"]]),
+    ("deletion through a link", &[&["dir usr/lib", "file usr/lib/x 1", "sym lib usr/lib"], &["file lib/.wh.x -"]]),
+    ("hard link through a link", &[&["dir usr/lib", "file usr/lib/x 1", "sym lib usr/lib"], &["hard lib/y lib/x"]]),
+    ("later of two", &[&["file a 1", "file a 2"], &["dir d", "sym d2 d", "file d2/x 1", "file d/x 2"]]),
+    ("notes of aufs", &[&["file .wh..wh.plnk -", "file .wh..wh.aufs -", "file a 1"]]),
+    ("same again", &[&["dir a", "file a/b text"], &["dir a", "file a/b text"]]),
+    (
+        "long names",
+        &[&[
+            "dir 0123456789012345678901234567890123456789012345678901234567890123456789",
+            "file 0123456789012345678901234567890123456789012345678901234567890123456789/0123456789012345678901234567890123456789012345678901234567890123456789 x",
+        ]],
+    ),
+];
+
+#[test]
+fn chains_are_unpacked_as_umoci_does() {
+    for (name, chain) in CASES {
+        let chain: Vec<Vec<u8>> = chain.iter().map(|lines| tar_of(lines)).collect();
+        let scene = Scene::new();
+        assert_eq!(scene.ours(&chain), scene.theirs(&chain), "{name}");
+    }
+}
+
+/// What differs is that links of one file stay links, which unpackers that write into an open file do not see to.
+#[test]
+fn names_of_a_file_part_when_one_is_replaced() {
+    let chain = [tar_of(&["file a old", "hard b a"]), tar_of(&["file a new"])];
+    let shown = Scene::new().ours(&chain);
+    assert!(shown["a"].contains("\"new\"") && shown["b"].contains("\"old\""), "{shown:?}");
+}
+
+/// Random chains over few names, so that everything meets everything.
+#[test]
+fn random_chains_are_unpacked_as_umoci_does() {
+    let rounds = std::env::var("SINTER_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(25);
+    for seed in 0..rounds {
+        let mut random = Random(u64::wrapping_mul(seed + 1, 0x9E37_79B9_7F4A_7C15) | 1);
+        let chain: Vec<Vec<u8>> = (0..2 + random.below(3)).map(|layer| random_layer(&mut random, layer)).collect();
+        let scene = Scene::new();
+        assert_eq!(scene.ours(&chain), scene.theirs(&chain), "seed {seed}");
+    }
+}
+
+/// Each path once, since unpackers differ in what a second entry of one name in one layer does to a first one.
+fn random_layer(random: &mut Random, layer: u64) -> Vec<u8> {
+    const DIRECTORIES: [&str; 5] = ["a", "b", "a/c", "a/c/d", "b/e"];
+    let mut lines = vec![];
+    for (index, directory) in DIRECTORIES.iter().enumerate() {
+        if layer == 0 || random.below(3) == 0 {
+            lines.push(format!("dir {directory} mode=7{}5", random.below(8)));
+        }
+        for name in ["x", "y"] {
+            let path = format!("{directory}/{name}");
+            lines.push(match random.below(8) {
+                0 | 1 => format!("file {path} {layer}{index} uid={}", random.below(3)),
+                2 => format!("sym {path} ../{name}"),
+                3 if layer > 0 => format!("file {directory}/.wh.{name} -"),
+                4 => format!("fifo {path}"),
+                _ => continue,
+            });
+        }
+        if layer > 0 && random.below(8) == 0 {
+            lines.push(format!("file {directory}/.wh..wh..opq -"));
+        }
+    }
+    tar_of(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn hostile_layers_are_refused_and_leave_nothing() {
+    let loops: &[&str] = &["sym a b", "sym b a"];
+    let cases: &[(&[&str], &[&str], &str)] = &[
+        (&[], &["hard a nothing"], "which is not there"),
+        (&[], &["hard a ../../etc/passwd"], "which is not there"),
+        (&["dir d"], &["hard a d"], "which is a directory"),
+        (&["file a x"], &["file a/b x"], "is no directory"),
+        (&["char a 1:3"], &["file a/b x"], "is no directory"),
+        (loops, &["file a/x 1"], "in a circle"),
+        (&[], &["file .wh.a/b x"], "below the name of a deletion"),
+        (&[], &["file .wh. x"], "deletes nothing"),
+        (&[], &["file . x"], "has no name"),
+        (&[], &["sym a"], "link to nothing"),
+    ];
+    for (below, lines, reason) in cases {
+        let scene = Scene::new();
+        let below: Vec<LayerDigest> = scene.unpack(&[], &tar_of(below)).expect("a layer").into_iter().collect();
+        let before = published(&scene);
+        let error = scene.unpack(&below, &tar_of(lines)).expect_err(reason);
+        assert!(matches!(error, StoreError::Foreign { .. }) && error.to_string().contains(reason), "{error}");
+        assert_eq!(published(&scene), before, "{reason}");
+    }
+}
+
+fn published(scene: &Scene) -> usize {
+    fs::read_dir(scene.store.root().join("layers")).expect("a listing").count()
+}
+
+#[test]
+fn bytes_that_are_others_are_refused() {
+    let scene = Scene::new();
+    let tar = tar_of(&["dir a", "file a/b some-text-that-is-there"]);
+    let unpack = |bytes: &[u8], diff_id: BlobDigest, limit: u64| {
+        let mut reader = bytes;
+        let foreign = Foreign { below: &[], tar: &mut reader, diff_id, limit, origin: Origin::Captured };
+        scene.store.unpack_foreign(foreign).expect_err("refused").to_string()
+    };
+    let right = BlobDigest::of(&tar);
+    assert!(unpack(&tar, BlobDigest::of(b"x"), 1 << 20).contains("damaged or forged"));
+    assert!(unpack(&tar, right, 1024).contains("more than 1024 bytes"));
+    for length in (0..tar.len()).step_by(97) {
+        let cut = &tar[..length];
+        unpack(cut, right, 1 << 20);
+    }
+    let mut longer = tar.clone();
+    longer.extend([0; 512]);
+    assert!(unpack(&longer, right, 1 << 20).contains("damaged or forged"));
+    for index in (0..tar.len()).step_by(41) {
+        let mut changed = tar.clone();
+        changed[index] ^= 0x41;
+        unpack(&changed, right, 1 << 20);
+    }
+    assert_eq!(published(&scene), 0);
+    // An extended header that would fill the memory.
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::XHeader);
+    header.set_size(1 << 40);
+    header.set_cksum();
+    let mut endless = std::io::Read::chain(&header.as_bytes()[..], std::io::repeat(b'9'));
+    let foreign = Foreign { below: &[], tar: &mut endless, diff_id: right, limit: 1 << 30, origin: Origin::Captured };
+    let error = scene.store.unpack_foreign(foreign).expect_err("refused").to_string();
+    assert!(error.contains("longer than any honest one"), "{error}");
+}
+
+#[test]
+fn a_layer_that_changes_nothing_is_none() {
+    let scene = Scene::new();
+    let first = tar_of(&["dir a", "file a/b text"]);
+    let below: Vec<LayerDigest> = scene.unpack(&[], &first).expect("a layer").into_iter().collect();
+    for lines in [&["dir a", "file a/b text"][..], &["dir a"], &["file a/.wh.nothing -"], &[]] {
+        assert_eq!(scene.unpack(&below, &tar_of(lines)).expect("nothing"), None, "{lines:?}");
+    }
+}
