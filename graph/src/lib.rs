@@ -14,6 +14,8 @@ pub mod digest;
 pub mod encode;
 mod error_class;
 mod fs_error;
+pub mod image_reference;
+pub mod image_source;
 pub mod inherit;
 pub mod lock;
 pub mod marks;
