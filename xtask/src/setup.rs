@@ -34,6 +34,9 @@ const NEEDED: &[Needed] = &[
     needed("podman", "loads images"),
     needed("buildah", "builds on images"),
     needed("strace", "stops builds at the calls that make something visible"),
+    needed("docker-registry", "a registry to pull from and push to"),
+    needed("apache2-utils", "htpasswd: a registry with passwords"),
+    needed("openssl", "certificates and tokens of test registries"),
     needed("mmdebstrap", "the peer of a first build"),
 ];
 

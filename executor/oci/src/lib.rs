@@ -25,6 +25,7 @@ mod layout_index;
 mod output;
 mod parallel;
 mod reference;
+pub mod registry;
 #[cfg(test)]
 mod test_image;
 
