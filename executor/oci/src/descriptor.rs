@@ -1,10 +1,14 @@
 //! Layers as manifests name them (OCI image-spec v1.1, `descriptor.md`, `layer.md`; docker image manifest v2, schema 2).
 
 use std::fmt;
+use std::io::{self, BufReader, Read};
 use std::str::FromStr;
 
 use serde_json::{Value, json};
 use sinter_graph::digest::{BlobDigest, LayerDigest};
+
+/// How much of a blob is read at once.
+const BUFFER: usize = 128 * 1024;
 
 /// A layer of an image. Ours are uncompressed, so their blob and their content have one digest; those of a pulled image
 /// stay what they were.
@@ -80,6 +84,18 @@ layer_media_types! {
     DockerTarZstd = "application/vnd.docker.image.rootfs.diff.tar.zstd", Zstd;
 }
 
+impl LayerMediaType {
+    /// What OCI calls the same bytes: a manifest of OCI with docker's names in it is refused by strict readers.
+    #[must_use]
+    pub const fn oci(self) -> Self {
+        match self.compression() {
+            Compression::None => Self::Tar,
+            Compression::Gzip => Self::TarGzip,
+            Compression::Zstd => Self::TarZstd,
+        }
+    }
+}
+
 /// How a blob is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -89,6 +105,20 @@ pub enum Compression {
     Gzip,
     /// RFC 8878.
     Zstd,
+}
+
+impl Compression {
+    /// What `blob` holds, decompressed as it is read. Several members or frames are one content.
+    ///
+    /// # Errors
+    /// If the decompressor cannot be made.
+    pub fn reader<'a>(self, blob: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+        Ok(match self {
+            Self::None => Box::new(blob),
+            Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(BUFFER, blob))),
+            Self::Zstd => Box::new(zstd::stream::read::Decoder::new(blob)?),
+        })
+    }
 }
 
 /// A text that is no media type of a layer.
