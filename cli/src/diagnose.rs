@@ -74,6 +74,7 @@ fn place(error: &BuildError, project: &Project) -> Option<(&'static str, Span)> 
         }
         BuildError::Debian { input: Some(input), .. }
         | BuildError::Unresolved { input }
+        | BuildError::Image { input, .. }
         | BuildError::Unpinnable { input, .. } => ("E0432", input_span(project, input)),
         BuildError::Sandbox { node, .. } => ("E0602", call(node)),
         BuildError::Capture { node, .. } => ("E0603", call(node)),
@@ -97,6 +98,8 @@ fn place(error: &BuildError, project: &Project) -> Option<(&'static str, Span)> 
         | BuildError::View(_)
         | BuildError::Export(_)
         | BuildError::Output(_)
+        | BuildError::Destination { .. }
+        | BuildError::Push { .. }
         | BuildError::NotAnImage { .. }
         | BuildError::Runtime { .. }
         | BuildError::FewDescriptors { .. }

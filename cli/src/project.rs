@@ -104,7 +104,7 @@ impl Project {
         let input = self.evaluation.graph.inputs.iter().find(|input| input.name == name)?;
         match &input.input {
             Input::Directory { path } => self.work_tree.list(path).ok().map(|files| files.len()),
-            Input::Debian { .. } => None,
+            Input::Debian { .. } | Input::Pull { .. } => None,
         }
     }
 

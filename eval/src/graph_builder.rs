@@ -113,7 +113,7 @@ fn each_node_of_target(value: &mut TargetValue, visit: &mut dyn FnMut(&mut NodeI
 
 fn each_node(derivation: &mut Derivation, visit: &mut dyn FnMut(&mut NodeId)) {
     match derivation {
-        Derivation::Unpack(_) => {}
+        Derivation::Unpack(_) | Derivation::Pull(_) => {}
         Derivation::Step(step) => {
             let Step { from, files, .. } = Arc::make_mut(step);
             from.iter_mut().for_each(&mut *visit);

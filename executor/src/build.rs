@@ -13,6 +13,7 @@ use sinter_graph::inherit::Configurations;
 use sinter_graph::lock::Lock;
 use sinter_graph::platform::Platform;
 use sinter_oci::Destination;
+use sinter_oci::registry::Registries;
 use sinter_source::debian::{Debian, MirrorConfig, MirrorError};
 use sinter_source::directory::WorkTree;
 use sinter_store::{Elsewhere, Options, Store, StoreError, WaitListener};
@@ -20,10 +21,11 @@ use sinter_store::{Elsewhere, Options, Store, StoreError, WaitListener};
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::events::{Event, Listener};
+use crate::images::Images;
 use crate::keys::{DefinitionKeys, KeyInputs};
 use crate::needed::Needed;
 use crate::output;
-use crate::pins::{self, LockFile, Locking};
+use crate::pins::{self, LockFile, Locking, Resolvers};
 use crate::record::{Known, Outcome};
 use crate::records::Records;
 use crate::runner::Runner;
@@ -51,6 +53,8 @@ pub struct Request {
     pub offline: bool,
     /// Where packages come from.
     pub mirrors: Result<MirrorConfig, MirrorError>,
+    /// Where images come from and go to.
+    pub registries: Registries,
     /// The store's directory.
     pub store: PathBuf,
     /// How many steps run at once; at least 1.
@@ -161,10 +165,10 @@ fn prepare(
 ) -> Result<(Context, usize), BuildError> {
     let values: Vec<TargetValue> = roots.iter().map(|(_, node)| TargetValue::Node(*node)).collect();
     let needed = Needed::by(&request.graph, &values);
-    let configurations = Configurations::of(&request.graph);
-    let image_configurations = image_configurations(&request.graph, &needed, &configurations)?;
     let sources = Sources::load(&request.graph, &needed, &request.work_tree, &store)?;
     let pins = pinned(&request, &needed, &store, &listener)?;
+    let configurations = Configurations::of(&request.graph, &pins.configurations());
+    let image_configurations = image_configurations(&request.graph, &needed, &configurations)?;
     let inputs = KeyInputs {
         graph: &request.graph,
         sources: &sources,
@@ -190,6 +194,7 @@ fn prepare(
         listener,
         runner: request.runner,
         mirrors: request.mirrors,
+        registries: request.registries,
         offline: request.offline,
         jobs: request.jobs.max(1),
         reload: request.reload,
@@ -212,7 +217,16 @@ fn pinned(
     }
     let progress = |progress| listener.on(Event::Packages(progress));
     let debian = Debian::new(store.clone(), request.mirrors.clone(), request.offline, &progress);
-    let resolved = pins::resolve(&request.graph, &needed.inputs, &file, request.locking, architecture, &debian)?;
+    let on_image = |progress| listener.on(Event::Image(progress));
+    let images = Images {
+        store,
+        work_tree: request.work_tree.root(),
+        registries: &request.registries,
+        offline: request.offline,
+        progress: &on_image,
+    };
+    let resolvers = Resolvers { debian: &debian, images: &images, platform: &request.platform };
+    let resolved = pins::resolve(&request.graph, &needed.inputs, &file, request.locking, &resolvers)?;
     drop(alone);
     if !resolved.added.is_empty() {
         listener.on(Event::LockWritten { path: file.path, added: resolved.added });
@@ -234,6 +248,10 @@ pub struct LockRequest<'a> {
     pub store: &'a Path,
     /// Where packages come from.
     pub mirrors: Result<MirrorConfig, MirrorError>,
+    /// Where images come from.
+    pub registries: &'a Registries,
+    /// What paths of images are relative to.
+    pub work_tree: &'a Path,
     /// Whether no socket may be opened.
     pub offline: bool,
 }
@@ -245,10 +263,18 @@ pub struct LockRequest<'a> {
 pub fn lock(request: LockRequest<'_>, listener: &dyn Listener) -> Result<Lock, BuildError> {
     let store = Store::open(request.store)?;
     let progress = |progress| listener.on(Event::Packages(progress));
-    let debian = Debian::new(store, request.mirrors, request.offline, &progress);
+    let debian = Debian::new(store.clone(), request.mirrors, request.offline, &progress);
+    let on_image = |progress| listener.on(Event::Image(progress));
+    let images = Images {
+        store: &store,
+        work_tree: request.work_tree,
+        registries: request.registries,
+        offline: request.offline,
+        progress: &on_image,
+    };
+    let resolvers = Resolvers { debian: &debian, images: &images, platform: request.platform };
     let all = request.graph.input_ids().collect();
-    let architecture = request.platform.architecture();
-    let resolved = pins::resolve(request.graph, &all, request.file, request.locking, architecture, &debian)?;
+    let resolved = pins::resolve(request.graph, &all, request.file, request.locking, &resolvers)?;
     Ok(resolved.lock)
 }
 

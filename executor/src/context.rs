@@ -12,11 +12,13 @@ use sinter_graph::path::TreePath;
 use sinter_graph::platform::Platform;
 use sinter_graph::stack::Stack;
 use sinter_graph::tree::{Kind, Manifest, Tree};
+use sinter_oci::registry::Registries;
 use sinter_source::debian::{MirrorConfig, MirrorError};
 use sinter_store::{Store, StoreError};
 
 use crate::error::BuildError;
-use crate::events::Listener;
+use crate::events::{Event, Listener};
+use crate::images::Images;
 use crate::keys::DefinitionKeys;
 use crate::pins::Pins;
 use crate::record::Outcome;
@@ -41,6 +43,7 @@ pub(crate) struct Context {
     pub(crate) listener: Arc<dyn Listener>,
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) mirrors: Result<MirrorConfig, MirrorError>,
+    pub(crate) registries: Registries,
     pub(crate) offline: bool,
     pub(crate) jobs: usize,
     /// Whether layers are made anew before anyone mounts them: a test that this changes nothing.
@@ -51,6 +54,18 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Images of others, by way of this build's settings.
+    pub(crate) fn with_images<T>(&self, work: impl FnOnce(&Images<'_>) -> T) -> T {
+        let progress = |progress| self.listener.on(Event::Image(progress));
+        work(&Images {
+            store: &self.store,
+            work_tree: self.sources.work_tree.root(),
+            registries: &self.registries,
+            offline: self.offline,
+            progress: &progress,
+        })
+    }
+
     /// The layers of an outcome.
     ///
     /// # Errors

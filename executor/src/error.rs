@@ -6,12 +6,14 @@ use sinter_graph::derivation::{InputId, NodeId};
 use sinter_graph::inherit::ConfigurationClash;
 use sinter_graph::lock::{InvalidPin, LockError};
 use sinter_graph::{ErrorClass, FsError};
-use sinter_oci::{LayerError, OciError};
+use sinter_oci::registry::RegistryError;
+use sinter_oci::{DestinationError, LayerError, OciError};
 use sinter_source::debian::DebianError;
 use sinter_source::directory::DirectoryError;
 use sinter_store::{ExportError, StoreError};
 
 use crate::disk::FullDisk;
+use crate::images::ImageError;
 use crate::runner::{Ending, RunnerError};
 
 /// A build that did not succeed.
@@ -70,6 +72,14 @@ pub enum BuildError {
         input: Option<String>,
         /// What went wrong.
         source: Box<DebianError>,
+    },
+    /// An image of others could not be had or unpacked.
+    #[error("input `{input}`: {source}")]
+    Image {
+        /// The input.
+        input: String,
+        /// What went wrong.
+        source: Box<ImageError>,
     },
     /// A directory of the work tree could not be listed or read.
     #[error(transparent)]
@@ -208,6 +218,20 @@ pub enum BuildError {
     /// A result could not be written.
     #[error(transparent)]
     Output(OciError),
+    /// A destination names no image.
+    #[error(transparent)]
+    Destination {
+        /// What is wrong with it.
+        source: DestinationError,
+    },
+    /// An image could not be pushed.
+    #[error("push to {reference}: {source}")]
+    Push {
+        /// Where to.
+        reference: String,
+        /// Why.
+        source: Box<RegistryError>,
+    },
     /// A destination cannot take what the target is.
     #[error("target `{target}` is no image, and {destination} takes images only: write it with -o dir:DIR")]
     NotAnImage {
@@ -379,12 +403,15 @@ impl BuildError {
             Self::Unpinnable { source, .. } => source.class(),
             Self::LockDrift { .. } => ErrorClass::Lock,
             Self::Debian { source, .. } => source.class(),
+            Self::Image { source, .. } => source.class(),
             Self::Directory(source) => source.class(),
             Self::Store(source) => source.class(),
             Self::View(source) => source.class(),
             Self::Export(source) => source.class(),
             Self::Placement { source, .. } => source.class(),
             Self::Output(source) => source.class(),
+            Self::Destination { source } => source.class(),
+            Self::Push { source, .. } => source.class(),
             Self::Sandbox { class, .. } => *class,
             Self::Capture { source, .. } => source.class(),
             Self::Step(failure) if failure.full_disk.is_some() => ErrorClass::Environment,

@@ -19,6 +19,8 @@ pub enum Event {
     },
     /// Something happened to packages: index, download, unpacking.
     Packages(Progress),
+    /// Something happened to an image of others.
+    Image(ImageProgress),
     /// Work on a derivation began: it is no hit.
     Started {
         /// Which.
@@ -84,6 +86,34 @@ pub enum Event {
     },
 }
 
+/// What happens to images of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageProgress {
+    /// A registry is asked what a reference names.
+    Resolving {
+        /// The image.
+        image: String,
+    },
+    /// Some bytes came.
+    Download {
+        /// The image that they belong to.
+        image: String,
+        /// Bytes that are here.
+        done_bytes: u64,
+        /// Bytes there will be.
+        total_bytes: u64,
+    },
+    /// Some bytes of an image went to a registry.
+    Upload {
+        /// Where it goes.
+        image: String,
+        /// Bytes that are there.
+        done_bytes: u64,
+        /// Bytes there will be.
+        total_bytes: u64,
+    },
+}
+
 /// The kinds of work on a derivation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
@@ -91,6 +121,8 @@ pub enum Work {
     Run,
     /// Packages are fetched and unpacked.
     Unpack,
+    /// An image is fetched and unpacked.
+    Pull,
     /// Trees are merged and files placed.
     Merge,
 }

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sinter_graph::config::Configuration;
-use sinter_graph::derivation::{Derivation, Files, Graph, Image, Item, Merge, NodeId, Script, Step, Unpack};
+use sinter_graph::derivation::{Derivation, Files, Graph, Image, InputId, Item, Merge, NodeId, Script, Step, Unpack};
 use sinter_graph::digest::DefinitionKey;
 use sinter_graph::encode::Encoder;
 use sinter_graph::inherit::Configurations;
@@ -62,6 +62,7 @@ impl DefinitionKeys {
     fn derive(&mut self, inputs: &KeyInputs<'_>, id: NodeId) -> DefinitionKey {
         let encoder = match &inputs.graph.node(id).derivation {
             Derivation::Unpack(unpack) => encode_unpack(inputs, unpack),
+            Derivation::Pull(input) => encode_pull(inputs, *input),
             Derivation::Step(step) => self.encode_step(inputs, step),
             Derivation::Merge(merge) => self.encode_merge(inputs, id, merge),
             Derivation::Image(image) => self.encode_image(inputs, image, &inputs.image_configurations[&id]),
@@ -189,6 +190,13 @@ fn encode_unpack(inputs: &KeyInputs<'_>, unpack: &Unpack) -> Encoder {
         // The suite decides which compatibility links a system starts with.
         e.field("system").text(inputs.pins.suite(unpack));
     }
+    e
+}
+
+/// A manifest names every byte of an image; where it was found says nothing about it.
+fn encode_pull(inputs: &KeyInputs<'_>, input: InputId) -> Encoder {
+    let mut e = begin("pull");
+    e.field("manifest").bytes(inputs.pins.pulled(input).image.manifest.as_bytes());
     e
 }
 

@@ -34,9 +34,11 @@ impl Needed {
             if !self.nodes.insert(id) {
                 continue;
             }
-            if let Derivation::Unpack(unpack) = derivation {
-                self.inputs.insert(unpack.packages);
-            }
+            self.inputs.extend(match derivation {
+                Derivation::Unpack(unpack) => Some(unpack.packages),
+                Derivation::Pull(input) => Some(*input),
+                _ => None,
+            });
             let (_, files) = dependencies(derivation);
             self.inputs.extend(files.into_iter().filter_map(|files| match leaf(files) {
                 Files::Source { input, .. } => Some(*input),
@@ -60,7 +62,7 @@ impl Needed {
 /// The trees a derivation stands on and the files it takes.
 pub(crate) fn dependencies(derivation: &Derivation) -> (Vec<NodeId>, Vec<&Files>) {
     match derivation {
-        Derivation::Unpack(_) => (vec![], vec![]),
+        Derivation::Unpack(_) | Derivation::Pull(_) => (vec![], vec![]),
         Derivation::Step(step) => (step.from.into_iter().collect(), step.files.iter().collect()),
         Derivation::Merge(merge) => {
             let mut trees = vec![];

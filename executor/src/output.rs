@@ -1,17 +1,17 @@
 //! Writing the results of a build where the user wants them.
 
-use std::io::Write;
 use std::path::Path;
 
 use sinter_graph::derivation::NodeId;
-use sinter_graph::digest::LayerDigest;
-use sinter_oci::{AssembledImage, Destination, LayerDescriptor, LayerError, LayerSource};
-use sinter_store::{ExportError, Exported, Store, ViewError};
+use sinter_oci::Destination;
+use sinter_store::{ExportError, Exported, ViewError};
 
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::events::Event;
-use crate::record::{ImageBlobs, Known, Outcome};
+use crate::image_layers::{Layers, assembled};
+use crate::push::push;
+use crate::record::{Known, Outcome};
 
 /// Writes every target to every destination. That all can be written is checked before the first is.
 ///
@@ -34,21 +34,31 @@ pub(crate) fn write_all(
     }
     for (name, node) in roots {
         for destination in destinations {
-            write(context, name, &outcomes[node].outcome, &destination.for_target(name))?;
+            write(context, name, *node, &outcomes[node].outcome, &destination.for_target(name))?;
         }
     }
     Ok(())
 }
 
-fn write(context: &Context, name: &str, outcome: &Outcome, destination: &Destination) -> Result<(), BuildError> {
+fn write(
+    context: &Context,
+    name: &str,
+    node: NodeId,
+    outcome: &Outcome,
+    destination: &Destination,
+) -> Result<(), BuildError> {
     let (changed, left_out) = match (destination, outcome.image) {
         (Destination::Directory(directory), _) => {
             let exported = export(context, outcome, directory)?;
             (exported.changed, exported.skipped.len())
         }
+        (Destination::Registry(_), Some(image)) => {
+            let reference = destination.reference().map_err(|source| BuildError::Destination { source })?;
+            (push(context, &reference, &assembled(context, image)?, node)?, 0)
+        }
         (_, Some(image)) => {
-            let assembled = assembled(context, outcome, image)?;
-            (sinter_oci::write(destination, &assembled, &Layers(&context.store), name)?.changed, 0)
+            let layers = Layers { context, node };
+            (sinter_oci::write(destination, &assembled(context, image)?, &layers, name)?, 0)
         }
         // Refused before anything was written.
         (_, None) => (false, 0),
@@ -66,30 +76,4 @@ fn export(context: &Context, outcome: &Outcome, directory: &Path) -> Result<Expo
         context.verify(&layers)?;
     }
     Ok(exported?)
-}
-
-/// The store as the place where layers come from.
-struct Layers<'a>(&'a Store);
-
-impl LayerSource for Layers<'_> {
-    fn write_layer(&self, layer: &LayerDescriptor, out: &mut dyn Write) -> Result<(), LayerError> {
-        // Every layer is canonical so far, and then its blob is its content.
-        let digest = LayerDigest::from_bytes(*layer.blob.as_bytes());
-        self.0.write_layer(&digest, out).map_err(|error| LayerError { class: error.class(), source: Box::new(error) })
-    }
-}
-
-fn assembled(context: &Context, outcome: &Outcome, image: ImageBlobs) -> Result<AssembledImage, BuildError> {
-    let layers = context.stack(outcome)?.layers();
-    let layers = layers
-        .iter()
-        .map(|&digest| Ok(LayerDescriptor::uncompressed(digest, context.store.layer_size(&digest)?)))
-        .collect::<Result<Vec<_>, BuildError>>()?;
-    Ok(AssembledImage {
-        config: context.store.read_blob(&image.config)?,
-        config_digest: image.config,
-        manifest: context.store.read_blob(&image.manifest)?,
-        manifest_digest: image.manifest,
-        layers,
-    })
 }

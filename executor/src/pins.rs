@@ -6,13 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use sinter_graph::config::Configuration;
 use sinter_graph::derivation::{DeclaredInput, Graph, Input, InputId, Unpack};
-use sinter_graph::lock::{DebianPin, DebianQuestion, DebianRelease, InvalidPin, Lock, LockError, PinnedPackage};
+use sinter_graph::image_source::ImageSource;
+use sinter_graph::lock::{
+    DebianPin, DebianQuestion, DebianRelease, InvalidPin, Lock, LockError, PinnedPackage, PullPin,
+};
+use sinter_graph::platform::Platform;
 use sinter_source::debian::Debian;
 
 use crate::error::BuildError;
+use crate::images::{ImageError, Images, Pulled};
 
 /// What may happen to the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +81,7 @@ impl LockFile {
     /// Whether every one of `needed` inputs is pinned for this architecture.
     pub(crate) fn is_complete(&self, graph: &Graph, needed: &BTreeSet<InputId>, architecture: &str) -> bool {
         needed.iter().all(|&id| match &graph.input(id).input {
+            Input::Pull { image } => self.lock.pull.get(&image.to_string()).is_some(),
             Input::Debian { suite, packages } => {
                 pinned(&self.lock, &DebianQuestion::new(suite, packages), architecture).is_some()
             }
@@ -124,6 +132,7 @@ fn draft_name() -> String {
 #[derive(Debug, Clone, Default)]
 pub struct Pins {
     debian: BTreeMap<InputId, Packages>,
+    pull: BTreeMap<InputId, Arc<Pulled>>,
 }
 
 #[derive(Debug, Clone)]
@@ -148,7 +157,17 @@ impl Pins {
     #[cfg(test)]
     pub(crate) fn for_test(id: InputId, suite: &str, closure: &[PinnedPackage], essential: &[PinnedPackage]) -> Self {
         let packages = Packages { suite: suite.to_owned(), closure: closure.to_vec(), essential: essential.to_vec() };
-        Self { debian: BTreeMap::from([(id, packages)]) }
+        Self { debian: BTreeMap::from([(id, packages)]), ..Self::default() }
+    }
+
+    /// The image that an input is.
+    pub(crate) fn pulled(&self, input: InputId) -> &Arc<Pulled> {
+        &self.pull[&input]
+    }
+
+    /// What the images of others say about running them.
+    pub(crate) fn configurations(&self) -> BTreeMap<InputId, Configuration> {
+        self.pull.iter().map(|(id, pulled)| (*id, pulled.image.configuration.clone())).collect()
     }
 
     /// The suite an unpacking takes its packages from.
@@ -168,6 +187,16 @@ pub struct Resolved {
     pub added: Vec<String>,
 }
 
+/// Who is asked for what the lock lacks.
+pub struct Resolvers<'a, 'p> {
+    /// Package archives.
+    pub(crate) debian: &'a Debian<'p>,
+    /// Registries, layouts and archives of images.
+    pub(crate) images: &'a Images<'a>,
+    /// What pins are wanted for.
+    pub(crate) platform: &'a Platform,
+}
+
 /// Finds the pins of `needed` inputs, in the lock or by asking.
 ///
 /// # Errors
@@ -177,21 +206,40 @@ pub fn resolve(
     needed: &BTreeSet<InputId>,
     file: &LockFile,
     locking: Locking,
-    architecture: &str,
-    debian: &Debian<'_>,
+    resolvers: &Resolvers<'_, '_>,
 ) -> Result<Resolved, BuildError> {
+    let architecture = resolvers.platform.architecture();
     let mut lock = file.lock.clone();
     let mut pins = Pins::default();
     let mut missing = Vec::new();
     for &id in needed {
         let declared = graph.input(id);
-        let Input::Debian { suite, packages } = &declared.input else { continue };
-        let question = DebianQuestion::new(suite, packages);
-        if locking == Locking::Locked && pinned(&lock, &question, architecture).is_none() {
-            missing.push(format!("+ debian.\"{question}\" for {architecture} (input `{}`)", declared.name));
-            continue;
+        match &declared.input {
+            Input::Directory { .. } => {}
+            Input::Debian { suite, packages } => {
+                let question = DebianQuestion::new(suite, packages);
+                if locking == Locking::Locked && pinned(&lock, &question, architecture).is_none() {
+                    missing.push(format!("+ debian.\"{question}\" for {architecture} (input `{}`)", declared.name));
+                    continue;
+                }
+                pins.debian.insert(id, ask(&mut lock, declared, &question, architecture, resolvers.debian)?);
+            }
+            Input::Pull { image } => {
+                let failed = |source| BuildError::Image { input: declared.name.clone(), source: Box::new(source) };
+                let known = lock.pull.get(&image.to_string());
+                let pin = pin_of(image, known, resolvers.images).map_err(failed)?;
+                if locking == Locking::Locked && known != Some(&pin) {
+                    let change = if known.is_some() { "~" } else { "+" };
+                    missing.push(format!("{change} pull.\"{image}\" (input `{}`)", declared.name));
+                    continue;
+                }
+                pins.pull
+                    .insert(id, Arc::new(resolvers.images.pulled(image, &pin, resolvers.platform).map_err(failed)?));
+                lock.pull
+                    .insert(&image.to_string(), pin)
+                    .map_err(|source| BuildError::Unpinnable { input: declared.name.clone(), source })?;
+            }
         }
-        pins.debian.insert(id, ask(&mut lock, declared, &question, architecture, debian)?);
     }
     if !missing.is_empty() {
         return Err(BuildError::LockDrift { path: file.path.clone(), diff: missing });
@@ -200,6 +248,16 @@ pub fn resolve(
         file.write(&lock)?;
     }
     Ok(Resolved { pins, added: file.lock.diff(&lock), lock })
+}
+
+/// What an image is pinned to: as the lock says, if all of it follows from the digest, which somebody may have changed alone.
+fn pin_of(image: &ImageSource, known: Option<&PullPin>, images: &Images<'_>) -> Result<PullPin, ImageError> {
+    let Some(known) = known else { return images.resolve(image) };
+    match images.pin(image, known.digest) {
+        // What follows from it cannot be told here, and is believed.
+        Err(ImageError::Offline { .. }) => Ok(known.clone()),
+        pin => pin,
+    }
 }
 
 fn pinned(lock: &Lock, question: &DebianQuestion, architecture: &str) -> Option<Packages> {

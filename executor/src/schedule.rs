@@ -189,6 +189,7 @@ impl Pass {
             let _permit = permit;
             match &context.graph.node(id).derivation {
                 Derivation::Unpack(unpack) => work::unpack::unpack(&context, id, unpack),
+                Derivation::Pull(input) => work::pull::pull(&context, id, *input),
                 Derivation::Step(step) => {
                     let made = work::step::run(&context, id, step, &known)?;
                     counters.ran.fetch_add(usize::from(made.ran), Ordering::SeqCst);
@@ -218,7 +219,7 @@ impl Pass {
 
     /// Whether the definition key of a derivation covers content alone: it is derived from nothing.
     fn is_content(&self, id: NodeId) -> bool {
-        matches!(self.context.graph.node(id).derivation, Derivation::Unpack(_))
+        matches!(self.context.graph.node(id).derivation, Derivation::Unpack(_) | Derivation::Pull(_))
     }
 
     fn check_fit(&self) -> Result<(), BuildError> {

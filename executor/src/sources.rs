@@ -164,7 +164,7 @@ impl Sources {
                 let files = Arc::new(self.work_tree.list(path).ok()?);
                 Some((id, SourceView { name: graph.input(id).name.clone(), files }))
             }
-            (None, Input::Debian { .. }) => None,
+            (None, Input::Debian { .. } | Input::Pull { .. }) => None,
         };
         graph.input_ids().filter_map(list).collect()
     }
@@ -223,7 +223,7 @@ impl Listing {
 
 /// Where trees with different configurations meet; what stands on such a place is not reported again.
 fn clashes(graph: &Graph) -> Vec<BuildError> {
-    let configurations = Configurations::of(graph);
+    let configurations = Configurations::of(graph, &BTreeMap::new());
     let own = graph.node_ids().filter_map(|id| configurations.of_node(id).err().filter(|clash| clash.node == id));
     own.map(BuildError::Configuration).collect()
 }
@@ -253,7 +253,7 @@ fn own_files(derivation: &Derivation) -> Vec<&Files> {
                 Item::Tree(_) => None,
             })
             .collect(),
-        Derivation::Unpack(_) | Derivation::Image(_) => vec![],
+        Derivation::Unpack(_) | Derivation::Pull(_) | Derivation::Image(_) => vec![],
     }
 }
 

@@ -8,6 +8,7 @@ use sinter_graph::derivation::{
 };
 use sinter_graph::pattern::Patterns;
 use sinter_oci::Destination;
+use sinter_oci::registry::{Environment, Registries};
 use sinter_source::debian::MirrorError;
 use sinter_source::directory::WorkTree;
 use sinter_store::Elsewhere;
@@ -73,6 +74,7 @@ impl Place {
             lock: self.path("project/sinter.lock"),
             locking: Locking::Add,
             offline: true,
+            registries: Registries::new(Environment::default(), true),
             mirrors: Err(MirrorError::Unknown { apt_directory: "none".into() }),
             store: self.store(),
             jobs: self.jobs,
@@ -117,7 +119,11 @@ impl Listener for Recorder {
             Event::Output { name, line, .. } => format!("{name} | {line}"),
             Event::Revoked { .. } => "revoked".to_owned(),
             Event::NotReproducible { name, first_difference } => format!("differs {name} {first_difference:?}"),
-            Event::LockWritten { .. } | Event::Packages(_) | Event::Written { .. } | Event::Waiting(_) => return,
+            Event::LockWritten { .. }
+            | Event::Packages(_)
+            | Event::Image(_)
+            | Event::Written { .. }
+            | Event::Waiting(_) => return,
         };
         self.events.lock().expect("no test panicked with it").push(line);
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::SharedText;
 use crate::config::ImageFields;
+use crate::image_source::ImageSource;
 use crate::path::AbsolutePath;
 use crate::pattern::Patterns;
 use crate::platform::Platform;
@@ -84,6 +85,11 @@ pub enum Input {
         /// Package names, sorted, each once.
         packages: Vec<String>,
     },
+    /// An image.
+    Pull {
+        /// Which one.
+        image: ImageSource,
+    },
 }
 
 /// A derivation and the path of names that leads to it, for instance `deps`, `auth.deps`, `web.layers[2]`.
@@ -100,6 +106,8 @@ pub struct Node {
 pub enum Derivation {
     /// Debian packages unpacked without running their scripts; yields a tree.
     Unpack(Unpack),
+    /// The tree of an image that somebody else made.
+    Pull(InputId),
     /// A script over a tree and files; yields the tree it stands on plus one layer.
     Step(Arc<Step>),
     /// Several trees and files as one tree.
@@ -287,14 +295,21 @@ impl Graph {
         (0..count(&self.inputs)).map(InputId)
     }
 
-    /// Turns every target that is a selection of files into a tree that holds them and stands on nothing, so that all targets
-    /// are nodes. Gives the nodes that were made and the names of their targets.
+    /// Turns every target that is a selection of files into a tree that holds them and stands on nothing, and every one
+    /// that is a pulled image into an image that stands on it, so that all targets are nodes and images are assembled.
+    /// Gives the nodes that were made and the names of their targets.
     pub fn root_targets(&mut self) -> Vec<(NodeId, String)> {
         let mut made = Vec::new();
         for index in 0..self.targets.len() {
-            let Target { name, value: TargetValue::Files(files) } = self.targets[index].clone() else { continue };
-            let merge = Merge { items: vec![Item::Files(files)], ..Merge::default() };
-            let node = self.add(Node { name: name.clone(), derivation: merge.into() });
+            let Target { name, value } = self.targets[index].clone();
+            let derivation: Derivation = match value {
+                TargetValue::Files(files) => Merge { items: vec![Item::Files(files)], ..Merge::default() }.into(),
+                TargetValue::Node(id) if matches!(self.node(id).derivation, Derivation::Pull(_)) => {
+                    Image { tree: Some(id), ..Image::default() }.into()
+                }
+                TargetValue::Node(_) => continue,
+            };
+            let node = self.add(Node { name: name.clone(), derivation });
             self.targets[index].value = TargetValue::Node(node);
             made.push((node, name));
         }

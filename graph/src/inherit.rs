@@ -1,7 +1,10 @@
-//! Which configuration a derivation carries: `image` makes one, everything else passes on what it stands on.
+//! Which configuration a derivation carries: `image` makes one, a pulled image brings one, everything else passes on what it
+//! stands on.
+
+use std::collections::BTreeMap;
 
 use crate::config::Configuration;
-use crate::derivation::{Derivation, Graph, Item, NodeId};
+use crate::derivation::{Derivation, Graph, InputId, Item, NodeId};
 use crate::path::AbsolutePath;
 
 /// Two trees of one list carry different configurations, so neither can be chosen.
@@ -25,12 +28,13 @@ pub struct ConfigurationClash {
 pub struct Configurations(Vec<Result<Configuration, ConfigurationClash>>);
 
 impl Configurations {
-    /// Works out every node's configuration, each once.
+    /// Works out every node's configuration, each once. `pulled` holds those of the needed images that others made; what
+    /// stands on another one is not needed either.
     #[must_use]
-    pub fn of(graph: &Graph) -> Self {
+    pub fn of(graph: &Graph, pulled: &BTreeMap<InputId, Configuration>) -> Self {
         let mut known = Self(Vec::with_capacity(graph.nodes.len()));
         for id in graph.node_ids() {
-            let configuration = known.derive(graph, id);
+            let configuration = known.derive(graph, pulled, id);
             known.0.push(configuration);
         }
         known
@@ -56,9 +60,15 @@ impl Configurations {
         from.map_or_else(|| Ok(Configuration::default()), |from| self.of_node(from))
     }
 
-    fn derive(&self, graph: &Graph, id: NodeId) -> Result<Configuration, ConfigurationClash> {
+    fn derive(
+        &self,
+        graph: &Graph,
+        pulled: &BTreeMap<InputId, Configuration>,
+        id: NodeId,
+    ) -> Result<Configuration, ConfigurationClash> {
         match &graph.node(id).derivation {
             Derivation::Unpack(_) => Ok(Configuration::default()),
+            Derivation::Pull(input) => Ok(pulled.get(input).cloned().unwrap_or_default()),
             Derivation::Step(step) => Ok(self.inherited(step.from)?.at(step.workdir.as_ref())),
             Derivation::Merge(merge) => {
                 let trees = merge.items.iter().filter_map(|item| match item {
@@ -160,7 +170,10 @@ mod tests {
         let base = base(&mut graph);
         let built = step(&mut graph, base, Some("/src"));
         let tested = step(&mut graph, built, None);
-        assert_eq!(Configurations::of(&graph).of_node(tested).map(|c| c.workdir().clone()), Ok(absolute("/src")));
+        assert_eq!(
+            Configurations::of(&graph, &BTreeMap::new()).of_node(tested).map(|c| c.workdir().clone()),
+            Ok(absolute("/src"))
+        );
     }
 
     #[test]
@@ -172,7 +185,7 @@ mod tests {
         let said = Merge { items: items.clone(), workdir: Some(absolute("/c")), ..Merge::default() };
         let silent = add(&mut graph, "both", Derivation::from(Merge { items, ..Merge::default() }));
         let said = add(&mut graph, "both", Derivation::from(said));
-        let known = Configurations::of(&graph);
+        let known = Configurations::of(&graph, &BTreeMap::new());
         assert_eq!(known.of_node(silent).map_err(|clash| clash.differences), Err("workdir".to_owned()));
         assert_eq!(known.of_node(said).map(|c| c.workdir().clone()), Ok(absolute("/c")));
     }
@@ -185,9 +198,12 @@ mod tests {
         let b = image(&mut graph, base, None, Some("b"));
         let items = vec![Item::Tree(base), Item::Tree(a), Item::Tree(b)];
         let both = add(&mut graph, "both", Derivation::from(Merge { items, ..Merge::default() }));
-        let clash = Configurations::of(&graph).of_node(both).expect_err("a and b differ");
+        let clash = Configurations::of(&graph, &BTreeMap::new()).of_node(both).expect_err("a and b differ");
         assert_eq!((clash.first.as_str(), clash.second.as_str()), ("a", "b"));
         let chosen = image(&mut graph, both, Some(a), None);
-        assert_eq!(Configurations::of(&graph).of_node(chosen).map(|c| c.user), Ok(Some("a".to_owned())));
+        assert_eq!(
+            Configurations::of(&graph, &BTreeMap::new()).of_node(chosen).map(|c| c.user),
+            Ok(Some("a".to_owned()))
+        );
     }
 }

@@ -19,6 +19,7 @@ mod isolation;
 mod kills;
 mod mirror;
 mod random;
+mod registry;
 mod reload;
 mod reproducible;
 mod revocable;

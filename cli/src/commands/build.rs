@@ -8,6 +8,7 @@ use sinter_executor::runner::{ApartRunner, LocalRunner, Runner, RunnerProgram};
 use sinter_executor::{BuildError, Report, Request};
 use sinter_graph::platform::Platform;
 use sinter_oci::Destination;
+use sinter_oci::registry::{Environment, Registries};
 use sinter_store::Store;
 
 use crate::arguments::{Build, ProgressStyle};
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
         locking: if arguments.locked || environment::is_ci() { Locking::Locked } else { Locking::Add },
         offline: arguments.resources.offline,
         mirrors,
+        registries: Registries::new(Environment::of_process(), arguments.resources.offline),
         store,
         jobs: jobs(arguments.jobs),
         reload: environment::is_reload(),

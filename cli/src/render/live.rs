@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use sinter_executor::{Event, Listener};
+use sinter_executor::{Event, ImageProgress, Listener};
 use sinter_graph::derivation::NodeId;
 use sinter_source::debian::Progress as Packages;
 
@@ -98,6 +98,18 @@ impl Live {
     }
 }
 
+impl Live {
+    fn transfer(&self, state: &mut State, done: u64, total: u64, what: &str) {
+        let line = state.download.get_or_insert_with(|| self.spinner("image"));
+        line.show(&visible::text(&format!("{} of {} {what}", bytes(done), bytes(total))));
+        if done >= total
+            && let Some(line) = state.download.take()
+        {
+            line.clear();
+        }
+    }
+}
+
 impl Listener for Live {
     fn on(&self, event: Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,6 +124,12 @@ impl Listener for Live {
                 }
             }
             Event::Packages(progress) => self.packages(&mut state, progress),
+            Event::Image(ImageProgress::Download { done_bytes, total_bytes, image }) => {
+                self.transfer(&mut state, *done_bytes, *total_bytes, &format!("of {image}"));
+            }
+            Event::Image(ImageProgress::Upload { done_bytes, total_bytes, image }) => {
+                self.transfer(&mut state, *done_bytes, *total_bytes, &format!("to {image}"));
+            }
             Event::Finished { node, .. } => {
                 if let Some(line) = state.running.remove(node) {
                     line.clear();

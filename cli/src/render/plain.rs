@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use sinter_executor::{Event, Listener, Work};
+use sinter_executor::{Event, ImageProgress, Listener, Work};
 use sinter_source::debian::Progress as Packages;
 use sinter_store::{Wait, WaitFor};
 
@@ -37,7 +37,7 @@ const DOWNLOAD_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Listener for Plain {
     fn on(&self, event: Event) {
-        if let Event::Packages(Packages::Download { done_bytes, total_bytes, .. }) = event
+        if let Some((done_bytes, total_bytes)) = transfer(&event)
             && done_bytes < total_bytes
             && !self.download_is_due()
         {
@@ -83,6 +83,7 @@ fn described(event: &Event) -> Option<String> {
             format!("wrote {}, commit it:{lines}{more}", path.display())
         }
         Event::Packages(progress) => packages(progress)?,
+        Event::Image(progress) => image(progress),
         Event::Started { name, work: kind, .. } => format!("{} {name}", work(*kind)),
         Event::Output { .. } => return None,
         Event::Finished { name, work: Work::Merge, layer_bytes: None, .. } => format!("done {name}"),
@@ -114,6 +115,30 @@ fn waiting(wait: &Wait) -> String {
     let holder = wait.holder.map_or_else(|| "another process".to_owned(), |process| format!("process {process}"));
     let since = wait.held.map(|held| format!(" for {}", duration(held))).unwrap_or_default();
     format!("waiting for {what}: {holder} has held {}{since}", wait.path.display())
+}
+
+fn image(progress: &ImageProgress) -> String {
+    match progress {
+        ImageProgress::Resolving { image } => format!("resolve {image}"),
+        ImageProgress::Download { image, done_bytes, total_bytes } => {
+            format!("download {} of {} of {image}", bytes(*done_bytes), bytes(*total_bytes))
+        }
+        ImageProgress::Upload { image, done_bytes, total_bytes } => {
+            format!("upload {} of {} to {image}", bytes(*done_bytes), bytes(*total_bytes))
+        }
+    }
+}
+
+/// How many bytes of how many, if that is what an event tells.
+fn transfer(event: &Event) -> Option<(u64, u64)> {
+    match event {
+        Event::Packages(Packages::Download { done_bytes, total_bytes, .. })
+        | Event::Image(
+            ImageProgress::Download { done_bytes, total_bytes, .. }
+            | ImageProgress::Upload { done_bytes, total_bytes, .. },
+        ) => Some((*done_bytes, *total_bytes)),
+        _ => None,
+    }
 }
 
 fn packages(progress: &Packages) -> Option<String> {

@@ -34,6 +34,7 @@ pub(crate) fn work(work: Work) -> &'static str {
     match work {
         Work::Run => "run",
         Work::Unpack => "unpack",
+        Work::Pull => "pull",
         Work::Merge => "merge",
     }
 }

@@ -1,6 +1,8 @@
-//! `dir`, `debian`, and the builtin behind `std.debian`.
+//! `dir`, `pull`, `debian`, and the builtin behind `std.debian`.
 
 use sinter_graph::derivation::{Derivation, Input, Unpack};
+use sinter_graph::image_reference::InvalidReference;
+use sinter_graph::image_source::{ImageSource, LocalImage};
 use sinter_lang::diagnostic::{Code, Diagnostic};
 
 use crate::arguments::Arguments;
@@ -23,6 +25,32 @@ impl Evaluator<'_> {
                 self.fail(Diagnostic::error(Code("E0404"), arguments.span("path"), message))
             }
         }
+    }
+
+    pub(super) fn pull(&mut self, arguments: &Arguments<'_>) -> Outcome<Value> {
+        let text = arguments.text("ref").ok_or(Stop)?;
+        let parsed = text.parse().map_err(|invalid: InvalidReference| invalid.reason);
+        match parsed.and_then(|image| self.in_work_tree(image)) {
+            Ok(image) => {
+                let (name, origin) = (self.name.clone(), self.origin(arguments.call));
+                let input = self.builder.input(&name, Input::Pull { image }, arguments.call);
+                Ok(Value::Tree(self.builder.add(&name, Derivation::Pull(input), origin)))
+            }
+            Err(reason) => {
+                let report =
+                    Diagnostic::error(Code("E0406"), arguments.span("ref"), format!("{text:?} names no image"));
+                self.fail(report.label(reason))
+            }
+        }
+    }
+
+    /// The same image, with a path relative to the root of the work tree.
+    fn in_work_tree(&self, image: ImageSource) -> Result<ImageSource, String> {
+        let ImageSource::Local(LocalImage { form, path, name }) = image else { return Ok(image) };
+        let directory = paths::directory_of(self.path_of_file());
+        let path = paths::within(directory, &path).map_err(|reason| format!("`{path}`: {reason}"))?;
+        let path = if path.is_empty() { ".".to_owned() } else { path };
+        Ok(ImageSource::Local(LocalImage { form, path, name }))
     }
 
     pub(super) fn debian(&mut self, arguments: &Arguments<'_>) -> Outcome<Value> {

@@ -28,6 +28,7 @@ impl<'a> Evaluator<'a> {
             "sub" => self.sub(arguments),
             "file" => self.file_of_text(arguments),
             "dir" => self.dir(arguments),
+            "pull" => self.pull(arguments),
             "debian" => self.debian(arguments),
             "unpack_packages" => self.unpack_packages(arguments),
             other => {

@@ -68,6 +68,7 @@ pub(crate) fn graph(graph: &Graph) -> Vec<String> {
         lines.push(match &input.input {
             Input::Directory { path } => format!("input {} = dir {path:?}", input.name),
             Input::Debian { suite, packages } => format!("input {} = debian {suite} {packages:?}", input.name),
+            Input::Pull { image } => format!("input {} = pull {image}", input.name),
         });
     }
     for node in &graph.nodes {
@@ -85,6 +86,7 @@ pub(crate) fn graph(graph: &Graph) -> Vec<String> {
 
 fn derivation(graph: &Graph, derivation: &Derivation) -> String {
     match derivation {
+        Derivation::Pull(input) => format!("pull {}", graph.input(*input).name),
         Derivation::Unpack(unpack) => format!("unpack {} system={}", graph.input(unpack.packages).name, unpack.system),
         Derivation::Merge(merge) => {
             let items: Vec<String> = merge

@@ -22,7 +22,7 @@ pub fn check_collisions(targets: &[String], destinations: &[Destination]) -> Res
     let written: Vec<(Destination, PathBuf)> = distinct
         .iter()
         .flat_map(|target| destinations.iter().map(|destination| destination.for_target(target)))
-        .map(|destination| (destination.clone(), resolved(destination.path())))
+        .map(|destination| (destination.clone(), place_of(&destination)))
         .collect();
     check_places(&written)
 }
@@ -36,6 +36,14 @@ fn check_places(written: &[(Destination, PathBuf)]) -> Result<(), DestinationErr
         }
     }
     Ok(())
+}
+
+/// Where a destination is; a registry has places of its own, which no path is in.
+fn place_of(destination: &Destination) -> PathBuf {
+    match destination.path() {
+        Some(path) => resolved(path),
+        None => PathBuf::from(destination.reference().map_or(destination.to_string(), |image| image.to_string())),
+    }
 }
 
 /// The path without links and dots as far as it exists, the rest as it is written.
@@ -70,6 +78,7 @@ mod tests {
             (vec!["web", "Web"], vec!["oci:out/{target}"], ["`web` and `Web`", "`web`"]),
             (vec!["a_b", "a__b"], vec!["dir:d/{target}", "docker-archive:{target}.tar"], ["`a_b` and `a__b`", "`a_b`"]),
             (vec!["web"], vec!["dir:out", "oci:./out"], ["dir:out", "oci:./out"]),
+            (vec!["web"], vec!["docker://a/b", "docker://a/{target}", "docker://a/b"], ["docker://a/b", "one place"]),
             (vec!["web"], vec!["dir:out", "dir:out"], ["dir:out", "one place"]),
             (
                 vec!["web"],
@@ -89,6 +98,7 @@ mod tests {
             (vec!["web", "Web"], vec!["dir:out/{target}"]),
             (vec!["web", "web"], vec!["oci:out"]),
             (vec!["web"], vec!["dir:out", "oci:out2", "oci-archive:out.tar"]),
+            (vec!["web"], vec!["docker://a/b:1", "docker://a/b", "docker://a/b/c"]),
             (vec!["web", "db"], vec!["oci:out/{target}", "dir:tree/{target}"]),
             (vec![], vec!["dir:out"]),
         ] {

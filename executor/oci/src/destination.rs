@@ -4,11 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use sinter_graph::ErrorClass;
+use sinter_graph::image_reference::{ImageReference, InvalidReference};
+
+use crate::reference::reference_name;
 
 /// Stands in a destination for the name of the target.
 pub const TARGET_PLACEHOLDER: &str = "{target}";
 
-const KINDS: &str = "oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR";
+const KINDS: &str = "oci:DIR, oci-archive:FILE, docker-archive:FILE, docker://REF, dir:DIR";
 
 /// Where a result is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum Destination {
     DockerArchive(PathBuf),
     /// `dir:DIR`: the files themselves.
     Directory(PathBuf),
+    /// `docker://REF`: an image in a registry. The reference as it was written.
+    Registry(String),
 }
 
 /// A text that is no destination.
@@ -38,11 +43,13 @@ pub enum DestinationError {
         /// What stands before the colon.
         kind: String,
     },
-    /// Pushing to a registry is not there yet.
-    #[error("`{text}`: sinter cannot push to a registry yet; write `oci:DIR` and copy it with a registry client")]
-    RegistryNotSupported {
+    /// What follows `docker://` names no image.
+    #[error("`{text}` names no image: {source}")]
+    BadReference {
         /// What was given.
         text: String,
+        /// What is wrong with it.
+        source: InvalidReference,
     },
     /// Nothing stands after the colon.
     #[error("`{kind}:` needs a path after the colon")]
@@ -90,13 +97,14 @@ pub enum DestinationError {
 
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self {
-            Self::OciDirectory(_) => "oci",
-            Self::OciArchive(_) => "oci-archive",
-            Self::DockerArchive(_) => "docker-archive",
-            Self::Directory(_) => "dir",
+        let (kind, path) = match self {
+            Self::OciDirectory(path) => ("oci", path),
+            Self::OciArchive(path) => ("oci-archive", path),
+            Self::DockerArchive(path) => ("docker-archive", path),
+            Self::Directory(path) => ("dir", path),
+            Self::Registry(reference) => return write!(f, "{REGISTRY}{reference}"),
         };
-        write!(f, "{kind}:{}", self.path().display())
+        write!(f, "{kind}:{}", path.display())
     }
 }
 
@@ -109,11 +117,11 @@ impl DestinationError {
 }
 
 impl Destination {
-    /// Takes `KIND:PATH` as it stands on the command line.
+    /// Takes `KIND:PATH` or `docker://REF` as it stands on the command line.
     ///
     /// # Errors
-    /// If there is no kind, the kind is unknown or not supported yet, or the path is empty, has a NUL or, except for
-    /// `dir:`, a colon.
+    /// If there is no kind, the kind is unknown, the path is empty, has a NUL or, except for `dir:`, a colon, or if the
+    /// reference names no image.
     ///
     /// ```
     /// use sinter_oci::Destination;
@@ -121,36 +129,54 @@ impl Destination {
     /// assert!(Destination::parse("tar:out").is_err());
     /// ```
     pub fn parse(text: &str) -> Result<Self, DestinationError> {
+        if let Some(reference) = text.strip_prefix(REGISTRY) {
+            let destination = Self::Registry(reference.to_owned());
+            // Any target will do: its name is a word of a repository and a tag.
+            return destination.for_target("t").reference().map(|_| destination);
+        }
         let (kind, path) = text.split_once(':').ok_or_else(|| DestinationError::NoKind { text: text.to_owned() })?;
         let make = match kind {
             "oci" => Self::OciDirectory,
             "oci-archive" => Self::OciArchive,
             "docker-archive" => Self::DockerArchive,
             "dir" => Self::Directory,
-            "docker" => return Err(DestinationError::RegistryNotSupported { text: text.to_owned() }),
             _ => return Err(DestinationError::UnknownKind { kind: kind.to_owned() }),
         };
         check_path(text, kind, path)?;
         Ok(make(path.into()))
     }
 
-    /// The path, with the placeholder if there is one.
+    /// The path, with the placeholder if there is one; `None` for a registry.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub fn path(&self) -> Option<&Path> {
         match self {
             Self::OciDirectory(path) | Self::OciArchive(path) | Self::DockerArchive(path) | Self::Directory(path) => {
-                path
+                Some(path)
             }
+            Self::Registry(_) => None,
         }
+    }
+
+    /// The image in a registry that this names, once `{target}` is replaced.
+    ///
+    /// # Errors
+    /// If it names none; always if it is no registry.
+    pub fn reference(&self) -> Result<ImageReference, DestinationError> {
+        let text = if let Self::Registry(reference) = self { reference.clone() } else { self.to_string() };
+        text.parse().map_err(|source| DestinationError::BadReference { text: self.to_string(), source })
     }
 
     /// Whether several targets can be written there without one replacing another because the path holds `{target}`.
     #[must_use]
     pub fn has_target_placeholder(&self) -> bool {
-        self.path().to_string_lossy().contains(TARGET_PLACEHOLDER)
+        match self {
+            Self::Registry(reference) => reference.contains(TARGET_PLACEHOLDER),
+            _ => self.path().is_some_and(|path| path.to_string_lossy().contains(TARGET_PLACEHOLDER)),
+        }
     }
 
-    /// The same destination with `{target}` replaced by the name of a target.
+    /// The same destination with `{target}` replaced by the name of a target; in a reference by the name that
+    /// [`reference_name`] makes of it.
     #[must_use]
     pub fn for_target(&self, target: &str) -> Self {
         let expanded = |path: &Path| path.to_str().map_or_else(|| path.to_owned(), |text| replaced(text, target));
@@ -159,9 +185,13 @@ impl Destination {
             Self::OciArchive(path) => Self::OciArchive(expanded(path)),
             Self::DockerArchive(path) => Self::DockerArchive(expanded(path)),
             Self::Directory(path) => Self::Directory(expanded(path)),
+            Self::Registry(text) => Self::Registry(text.replace(TARGET_PLACEHOLDER, &reference_name(target))),
         }
     }
 }
+
+/// Before the reference of an image in a registry, as skopeo and podman write it.
+const REGISTRY: &str = "docker://";
 
 fn replaced(text: &str, target: &str) -> PathBuf {
     text.replace(TARGET_PLACEHOLDER, target).into()
@@ -191,6 +221,7 @@ mod tests {
             ("oci-archive:a/b.tar", Destination::OciArchive("a/b.tar".into())),
             ("docker-archive:x", Destination::DockerArchive("x".into())),
             ("dir:a:b", Destination::Directory("a:b".into())),
+            ("docker://localhost:5000/{target}:1", Destination::Registry("localhost:5000/{target}:1".to_owned())),
         ] {
             assert_eq!(Destination::parse(text), Ok(expected), "{text}");
         }
@@ -203,7 +234,10 @@ mod tests {
             ("", "expected one of oci:DIR"),
             ("tar:out", "docker-archive:FILE"),
             ("OCI:out", "oci-archive:FILE"),
-            ("docker://registry/web", "yet"),
+            ("docker://", "is empty"),
+            ("docker://Web", "small letters"),
+            ("docker:web", "`docker:` is no kind"),
+            ("docker://a/{target}/", "empty word"),
             ("oci:", "needs a path"),
             ("oci:out:web", "leave it out"),
             ("dir:a\0b", "NUL"),
@@ -219,5 +253,9 @@ mod tests {
         assert!(destination.has_target_placeholder());
         assert_eq!(destination.for_target("web"), Destination::OciArchive("out/web/web.tar".into()));
         assert!(!destination.for_target("web").has_target_placeholder());
+        let pushed = Destination::Registry("localhost/{target}:{target}".to_owned());
+        assert!(pushed.has_target_placeholder());
+        let reference = pushed.for_target("webApp").reference().map(|reference| reference.to_string());
+        assert_eq!(reference, Ok("localhost/webapp:webapp".to_owned()));
     }
 }

@@ -75,11 +75,11 @@ pub enum OciError {
         /// Bytes that came.
         found: u64,
     },
-    /// The destination wants files, not an image.
-    #[error("dir:{} takes the files of a target, not an image; please report this bug", path.display())]
-    TreeDestination {
-        /// The directory of the destination.
-        path: PathBuf,
+    /// The destination is no layout and no archive.
+    #[error("{destination} is no file an image can be written to; please report this bug")]
+    OtherDestination {
+        /// The destination.
+        destination: String,
     },
 }
 
@@ -91,7 +91,7 @@ impl OciError {
             Self::NotALayout { .. } | Self::LayoutVersion { .. } | Self::NotAFile { .. } => ErrorClass::User,
             Self::BadIndex { .. } | Self::Fs(_) => ErrorClass::Environment,
             Self::Layer { source, .. } => source.class,
-            Self::LayerSize { .. } | Self::TreeDestination { .. } => ErrorClass::Internal,
+            Self::LayerSize { .. } | Self::OtherDestination { .. } => ErrorClass::Internal,
         }
     }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::test_image::{MemoryLayers, image};
-use crate::{Destination, Written, write};
+use crate::{Destination, write};
 
 struct Fixture {
     directory: TempDir,
@@ -24,12 +24,12 @@ impl Fixture {
         self.directory.path().join("out/layout")
     }
 
-    fn write(&self, image: &AssembledImage, name: &str) -> Result<Written, OciError> {
+    fn write(&self, image: &AssembledImage, name: &str) -> Result<bool, OciError> {
         write(&Destination::OciDirectory(self.path()), image, &self.layers, name)
     }
 
     fn changed(&self, image: &AssembledImage, name: &str) -> bool {
-        self.write(image, name).expect("written").changed
+        self.write(image, name).expect("written")
     }
 
     fn blob_path(&self, digest: impl Into<BlobDigest>) -> PathBuf {

@@ -40,5 +40,5 @@ pub use error::{LayerError, OciError};
 pub use foreign::{ForeignImage, ForeignImageError, ImageDocument, ImageManifest, IndexEntry, Named, choose};
 pub use layer_source::LayerSource;
 pub use local::{LocalError, LocalImages, Root};
-pub use output::{Written, write};
+pub use output::write;
 pub use reference::reference_name;

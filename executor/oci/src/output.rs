@@ -1,7 +1,5 @@
 //! Writes an assembled image to its destination. Must not know: how any of the forms looks.
 
-use std::path::PathBuf;
-
 use crate::archive;
 use crate::assemble::AssembledImage;
 use crate::destination::Destination;
@@ -10,17 +8,8 @@ use crate::layer_source::LayerSource;
 use crate::layout;
 use crate::reference::reference_name;
 
-/// What writing an image did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// The directory or file that now holds the image.
-    pub path: PathBuf,
-    /// Whether anything was written; `false` if the image was there already.
-    pub changed: bool,
-}
-
 /// Puts `image` at `destination`, with `{target}` in the destination replaced by the name of the target, under the name
-/// that [`reference_name`] makes of it.
+/// that [`reference_name`] makes of it. `false` if the image was there already.
 /// Layers are read from `layers` only if they are not there yet.
 ///
 /// A layer that is already there is believed by its name and size; it is not read again.
@@ -33,14 +22,14 @@ pub fn write(
     image: &AssembledImage,
     layers: &dyn LayerSource,
     target: &str,
-) -> Result<Written, OciError> {
+) -> Result<bool, OciError> {
     let destination = destination.for_target(target);
-    let path = destination.path();
-    let changed = match &destination {
-        Destination::OciDirectory(_) => layout::write_directory(path, image, layers, &reference_name(target))?,
-        Destination::OciArchive(_) => archive::write_archive(path, &archive::oci(image, target), layers)?,
-        Destination::DockerArchive(_) => archive::write_archive(path, &archive::docker(image, target), layers)?,
-        Destination::Directory(_) => return Err(OciError::TreeDestination { path: path.to_owned() }),
-    };
-    Ok(Written { path: path.to_owned(), changed })
+    match &destination {
+        Destination::OciDirectory(path) => layout::write_directory(path, image, layers, &reference_name(target)),
+        Destination::OciArchive(path) => archive::write_archive(path, &archive::oci(image, target), layers),
+        Destination::DockerArchive(path) => archive::write_archive(path, &archive::docker(image, target), layers),
+        Destination::Directory(_) | Destination::Registry(_) => {
+            Err(OciError::OtherDestination { destination: destination.to_string() })
+        }
+    }
 }

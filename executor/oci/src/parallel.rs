@@ -77,7 +77,7 @@ mod tests {
             while !stop.load(Ordering::Relaxed) {
                 std::thread::yield_now();
             }
-            Err(OciError::TreeDestination { path: "second".into() })
+            Err(OciError::OtherDestination { destination: "second".into() })
         });
         assert!(matches!(failed, Err(OciError::LayerSize { .. })), "{failed:?}");
         let threads = std::thread::available_parallelism().map_or(1, usize::from);

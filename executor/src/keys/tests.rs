@@ -62,7 +62,7 @@ impl World {
         let store = Store::open(&self.directory.path().join("store")).expect("a store");
         let tree = WorkTree::discover(&self.directory.path().join("project")).expect("a work tree");
         let sources = Sources::load(graph, &needed, &tree, &store).expect("sources");
-        let configurations = Configurations::of(graph);
+        let configurations = Configurations::of(graph, &std::collections::BTreeMap::new());
         let is_image = |id: &&NodeId| matches!(graph.node(**id).derivation, Derivation::Image(_));
         let images = needed.nodes.iter().filter(is_image);
         let inputs = KeyInputs {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sinter_graph::derivation::{Graph, Input, InputId};
 use sinter_graph::digest::BlobDigest;
 use sinter_graph::lock::MAIN_ARCHIVE;
+use sinter_oci::registry::{Environment, Registries};
 use sinter_source::debian::MirrorError;
 use sinter_store::Store;
 
@@ -70,8 +71,17 @@ impl Place {
         let store = Store::open(store.path()).expect("a store");
         let progress = |_| {};
         let nowhere = Err(MirrorError::Unknown { apt_directory: PathBuf::from("none") });
-        let debian = Debian::new(store, nowhere, true, &progress);
-        resolve(&graph, &needed, &LockFile::read(&self.lock())?, locking, "amd64", &debian)
+        let debian = Debian::new(store.clone(), nowhere, true, &progress);
+        let (registries, platform) = (Registries::new(Environment::default(), true), "linux/amd64".parse());
+        let images = Images {
+            store: &store,
+            work_tree: self.directory.path(),
+            registries: &registries,
+            offline: true,
+            progress: &|_| {},
+        };
+        let resolvers = Resolvers { debian: &debian, images: &images, platform: &platform.expect("a platform") };
+        resolve(&graph, &needed, &LockFile::read(&self.lock())?, locking, &resolvers)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Assembling an image: two small documents over layers that are there already.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
-use sinter_graph::derivation::{Image, NodeId};
+use sinter_graph::derivation::{Derivation, Graph, Image, InputId, NodeId};
 use sinter_graph::path::TreePath;
 use sinter_graph::stack::Stack;
 use sinter_graph::tree::{Kind, Tree};
@@ -10,22 +11,52 @@ use sinter_oci::{Found, LayerDescriptor, check_configuration};
 
 use crate::context::Context;
 use crate::error::BuildError;
+use crate::needed::direct;
 use crate::record::{ImageBlobs, Known, Outcome, inherited_marks};
+use crate::work::pull::unpacked;
 
 /// Makes the configuration and manifest of `image`.
 pub(crate) fn assemble(context: &Context, id: NodeId, image: &Image, known: &Known) -> Result<Outcome, BuildError> {
     let stack = image.tree.map_or_else(|| Ok(Stack::empty()), |tree| context.stack(&known[&tree].outcome))?;
     check(context, id, &stack)?;
-    let layers = stack.layers();
-    let descriptors = layers
-        .iter()
-        .map(|&digest| Ok(LayerDescriptor::uncompressed(digest, context.store.layer_size(&digest)?)))
-        .collect::<Result<Vec<_>, BuildError>>()?;
+    let descriptors = descriptors(context, id, &stack)?;
     let assembled = sinter_oci::assemble(&context.image_configurations[&id], &context.platform, &descriptors);
     let config = context.store.put_blob(&assembled.config)?;
     let manifest = context.store.put_blob(&assembled.manifest)?;
     context.records.keep_stack(&stack)?;
     Ok(Outcome { stack: stack.digest(), image: Some(ImageBlobs { config, manifest }), marks: inherited_marks(known) })
+}
+
+/// The layers of an image as its manifest names them. Where it stands on a whole pulled image, that one's layers keep the
+/// blobs they came in; all others are our own.
+fn descriptors(context: &Context, id: NodeId, stack: &Stack) -> Result<Vec<LayerDescriptor>, BuildError> {
+    let layers = stack.layers();
+    let (mut originals, mut replaced): (&[LayerDescriptor], usize) = (&[], 0);
+    for input in pulled_below(&context.graph, id) {
+        let pulled = context.pins.pulled(input);
+        if let Some(unpacked) = unpacked(context, pulled)?
+            && layers.starts_with(&unpacked)
+            && (unpacked.len(), pulled.image.layers.len()) > (replaced, originals.len())
+        {
+            (originals, replaced) = (&pulled.image.layers, unpacked.len());
+        }
+    }
+    let own = layers.iter().skip(replaced);
+    let own = own.map(|&digest| Ok(LayerDescriptor::uncompressed(digest, context.store.layer_size(&digest)?)));
+    let in_oci = |layer: &LayerDescriptor| LayerDescriptor { media_type: layer.media_type.oci(), ..*layer };
+    originals.iter().map(in_oci).map(Ok).chain(own).collect()
+}
+
+/// The pulled images that a derivation is made from, in the order of their declarations.
+pub(crate) fn pulled_below(graph: &Graph, id: NodeId) -> BTreeSet<InputId> {
+    let (mut found, mut seen, mut pending) = (BTreeSet::new(), BTreeSet::new(), vec![id]);
+    while let Some(id) = pending.pop() {
+        if let Derivation::Pull(input) = &graph.node(id).derivation {
+            found.insert(*input);
+        }
+        pending.extend(direct(&graph.node(id).derivation).into_iter().filter(|below| seen.insert(*below)));
+    }
+    found
 }
 
 /// An image that could not start is an error now, not in production.

@@ -4,6 +4,7 @@ mod capped_log;
 pub(crate) mod image;
 pub(crate) mod merge;
 pub(crate) mod placed;
+pub(crate) mod pull;
 mod remember;
 pub(crate) mod step;
 mod step_failure;

@@ -273,6 +273,14 @@ pub(super) const PAGES: &[Page] = &[
         "input p = debian(\"bookworm\", [\"gcc\", \"make\"])\nimport std.debian\ntarget t = debian.unpack(p)\n",
     ),
     page(
+        "E0406",
+        "a text that names no image",
+        "An image of a registry is named as docker and podman name it: `node:22`, `registry.example.org/team/app:1`. One in \
+         a file or directory of the work tree begins with `oci:`, `oci-archive:` or `docker-archive:` and its path.",
+        "input base = pull(\"Node:22\")\ntarget t = image { from = base }\n",
+        "input base = pull(\"node:22\")\ntarget t = image { from = base }\n",
+    ),
+    page(
         "E0410",
         "a path that does not fit",
         "`workdir`, `path` and `volumes` are absolute paths. `to` of `place` and `path` of `file` are relative to the \
@@ -326,7 +334,6 @@ pub(super) const PAGES: &[Page] = &[
         bad: None,
         good: None,
     },
-    unsupported("E0901", "`pull` is not supported yet", "input a = pull(\"node:22\")\ntarget t = image { from = a }\n"),
     unsupported(
         "E0902",
         "`git` is not supported yet",

@@ -8,7 +8,6 @@ use crate::source::Span;
 
 /// Input constructors: name, code, what to do instead.
 const CONSTRUCTORS: &[(&str, &str, &str)] = &[
-    ("pull", "E0901", "make the base with `debian(...)` and `debian.rootfs`"),
     ("git", "E0902", "a submodule or a vendored copy is found by `dir`"),
     ("fetch", "E0903", "put the file into the repository and take it with `dir`"),
     ("secret", "E0904", "prepare what needs the secret outside and take it with `dir`"),
