@@ -80,14 +80,12 @@ pub fn download_by(
     on_bytes: &dyn Fn(i64),
 ) -> Result<(), FetchError> {
     let mut sink = Sink::open(part, expected.size, on_bytes)?;
-    let had_prefix = sink.length > 0;
-    let url = fill(ask, &mut sink, expected)?;
-    match sink.check(&url, expected) {
-        Err(FetchError::Mismatch { .. }) if had_prefix => {
-            // The part that was there may have been rubbish: once more, from the beginning.
+    let whole = |sink: &mut Sink<'_>| fill(ask, sink, expected).and_then(|url| sink.check(&url, expected));
+    match whole(&mut sink) {
+        Err(FetchError::Mismatch { .. }) if sink.is_pieced => {
+            // A part that was there may have been rubbish, or the content another one after a cut: once more, in one go.
             sink.restart()?;
-            let url = fill(ask, &mut sink, expected)?;
-            sink.check(&url, expected)
+            whole(&mut sink)
         }
         other => other,
     }
@@ -134,8 +132,19 @@ fn continue_at(
     }
     let mut response = good(asked)?;
     *url = shown(response.url());
-    if !continues_at(&response, sink.length) {
-        sink.restart().map_err(Interrupted::Final)?;
+    match response.status() {
+        206 if continues_at(&response, sink.length) => sink.is_pieced = true,
+        // Bytes of another place are no use to anybody: all of them, by way of a fresh request.
+        206 => {
+            sink.restart().map_err(Interrupted::Final)?;
+            response = good(ask(0).map_err(again_or_final)?)?;
+            if response.status() == 206 && !continues_at(&response, 0) {
+                let reason = "it sends other bytes than it is asked for".to_owned();
+                let error = FetchError::Transport { url: url.clone(), reason, is_final: true };
+                return Err(Interrupted::Final(error));
+            }
+        }
+        _ => sink.restart().map_err(Interrupted::Final)?,
     }
     let broken =
         |reason: String| Interrupted::Again(FetchError::Transport { url: url.clone(), reason, is_final: false }, None);
@@ -197,9 +206,6 @@ fn retry<T>(mut attempt: impl FnMut(&mut Retry) -> Result<T, Interrupted>) -> Re
 
 /// Whether a response goes on at `offset` (RFC 9110, 14.4) rather than starting from the beginning.
 fn continues_at(response: &HttpResponse, offset: u64) -> bool {
-    if response.status() != 206 {
-        return offset == 0;
-    }
     let range = response.header("content-range").unwrap_or_default();
     range.strip_prefix("bytes ").and_then(|range| range.split('-').next()).and_then(|start| start.trim().parse().ok())
         == Some(offset)
@@ -219,6 +225,8 @@ struct Sink<'a> {
     path: PathBuf,
     hash: Sha256,
     length: u64,
+    /// Whether it comes from more than one answer.
+    is_pieced: bool,
     on_bytes: &'a dyn Fn(i64),
 }
 
@@ -226,8 +234,9 @@ impl<'a> Sink<'a> {
     fn open(path: &Path, limit: u64, on_bytes: &'a dyn Fn(i64)) -> Result<Self, FetchError> {
         let failed = |source| FetchError::Io { path: path.to_owned(), source };
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-        let mut sink = Self { file, path: path.to_owned(), hash: Sha256::new(), length: 0, on_bytes };
+        let mut sink = Self { file, path: path.to_owned(), hash: Sha256::new(), length: 0, is_pieced: false, on_bytes };
         sink.read_prefix(limit).map_err(failed)?;
+        sink.is_pieced = sink.length > 0;
         Ok(sink)
     }
 
@@ -263,6 +272,7 @@ impl<'a> Sink<'a> {
         (self.on_bytes)(i64::try_from(self.length).map_or(i64::MIN, |length| -length));
         self.hash = Sha256::new();
         self.length = 0;
+        self.is_pieced = false;
         Ok(())
     }
 

@@ -136,7 +136,7 @@ impl Http {
     /// Makes one exchange, without a second try.
     ///
     /// # Errors
-    /// If no answer comes, if the address is none, or if redirects lead nowhere.
+    /// If no answer comes, if the address is none, if redirects lead nowhere, or if what is to be sent cannot be read.
     pub fn send(&self, mut request: HttpRequest<'_>) -> Result<HttpResponse, FetchError> {
         let may_follow = matches!(request.method, Method::Get | Method::Head);
         let mut url = request.url.clone();
@@ -194,8 +194,13 @@ impl Http {
             }
             Body::Stream { length, reader } => {
                 let builder = builder.header("content-length", length.to_string());
-                let mut exact = Exact { reader: &mut **reader, left: *length };
-                self.run(builder, SendBody::from_reader(&mut exact))
+                let mut exact = Exact { reader: &mut **reader, left: *length, failure: None };
+                let answer = self.run(builder, SendBody::from_reader(&mut exact));
+                if let Some(error) = exact.failure {
+                    // The server is not to blame, and another try would not help.
+                    return Err(failed(url, format!("what is to be sent cannot be read: {error}")));
+                }
+                answer
             }
         };
         Ok(HttpResponse { inner: inner.map_err(|error| broken(url, &error))?, url: url.to_owned() })
@@ -214,6 +219,7 @@ impl Http {
 struct Exact<'a> {
     reader: &'a mut dyn Read,
     left: u64,
+    failure: Option<String>,
 }
 
 impl Read for Exact<'_> {
@@ -222,8 +228,10 @@ impl Read for Exact<'_> {
         if wanted == 0 {
             return Ok(0);
         }
-        let count = self.reader.read(&mut buffer[..wanted])?;
+        let count =
+            self.reader.read(&mut buffer[..wanted]).inspect_err(|error| self.failure = Some(error.to_string()))?;
         if count == 0 {
+            self.failure = Some("it ends too early".to_owned());
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.left -= count as u64;
@@ -295,7 +303,9 @@ pub(crate) fn resolve(base: &str, location: &str) -> Result<String, FetchError> 
 }
 
 fn join(base: &str, location: &str) -> String {
-    if location.contains("://") {
+    // A scheme stands before everything else (RFC 3986, 3.1).
+    let scheme = location.split_once("://").map(|(scheme, _)| scheme);
+    if scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
         return location.to_owned();
     }
     let Some((scheme, rest)) = base.split_once("://") else { return location.to_owned() };
@@ -331,6 +341,7 @@ mod tests {
             ("https://other/x?y", "https://other/x?y"),
             ("//other/x", "http://other/x"),
             ("/v2/b?c=d", "http://localhost:5000/v2/b?c=d"),
+            ("/v2/b?next=http://y", "http://localhost:5000/v2/b?next=http://y"),
             ("x", "http://localhost:5000/v2/a/blobs/uploads/x"),
             ("?y=2", "http://localhost:5000/v2/a/blobs/uploads/?y=2"),
         ] {

@@ -1,5 +1,7 @@
 //! Whom a client trusts, and how it shows itself.
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 /// The certificates for talking to one host; the default is what the machine trusts.
@@ -20,6 +22,23 @@ const BUNDLES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/
 const BUNDLE_VARIABLE: &str = "SSL_CERT_FILE";
 
 impl Trust {
+    /// Looks whether the identity can be shown: whoever shows a key that is not that of its certificate is not let in.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let Some((chain, key)) = &self.identity else { return Ok(()) };
+        let chain: Vec<CertificateDer<'_>> =
+            CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(|_| "its certificate is no PEM")?;
+        if chain.is_empty() {
+            return Err("it holds no certificate");
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "its key is no PEM of a private key")?;
+        let key = rustls::crypto::ring::sign::any_supported_type(&key).map_err(|_| "its key is of no known kind")?;
+        let pair = rustls::sign::CertifiedKey::new(chain, key);
+        pair.keys_match().map_err(|_| "its key is not that of its certificate")
+    }
+
     pub(crate) fn config(&self) -> TlsConfig {
         let identity = self.identity.as_ref().and_then(|(chain, key)| {
             let key = PrivateKey::from_pem(key).ok()?;

@@ -64,14 +64,21 @@ impl Registries {
         let settings = self.settings()?;
         let mut hosts = self.inner.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (place.host.clone(), place.insecure);
-        let host = hosts.entry(key).or_insert_with(|| Arc::new(self.connect(settings, &place))).clone();
+        let host = match hosts.get(&key) {
+            Some(host) => host.clone(),
+            None => {
+                let host = Arc::new(self.connect(settings, &place)?);
+                hosts.insert(key, host.clone());
+                host
+            }
+        };
         Ok(Repository::new(host, place.repository))
     }
 
-    fn connect(&self, settings: &Settings, place: &Place) -> Host {
-        let trust = settings.trust(&place.host, place.insecure);
+    fn connect(&self, settings: &Settings, place: &Place) -> Result<Host, RegistryError> {
+        let trust = settings.trust(&place.host, place.insecure)?;
         let http = if self.inner.offline { Http::offline() } else { Http::trusting(&trust) };
         let may_be_plain = place.insecure || (is_loopback(&place.host) && !settings.has_certificates(&place.host));
-        Host::new(&place.host, http, self.inner.environment.clone(), may_be_plain)
+        Ok(Host::new(&place.host, http, self.inner.environment.clone(), may_be_plain))
     }
 }

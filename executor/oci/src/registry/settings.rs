@@ -126,7 +126,10 @@ impl Settings {
     }
 
     /// The certificates for a host.
-    pub(super) fn trust(&self, host: &str, insecure: bool) -> Trust {
+    ///
+    /// # Errors
+    /// If a certificate and its key cannot be used.
+    pub(super) fn trust(&self, host: &str, insecure: bool) -> Result<Trust, RegistryError> {
         let mut trust = Trust { anybody: insecure, ..Trust::default() };
         for directory in self.certificates.iter().map(|directory| directory.join(host)) {
             let mut names: Vec<PathBuf> =
@@ -137,13 +140,18 @@ impl Settings {
                 match path.extension().and_then(|extension| extension.to_str()) {
                     Some("crt") => trust.authorities.push(bytes),
                     Some("cert") if trust.identity.is_none() => {
-                        trust.identity = std::fs::read(path.with_extension("key")).ok().map(|key| (bytes, key));
+                        let key = path.with_extension("key");
+                        let failed = |reason: String| RegistryError::Settings { path: path.clone(), reason };
+                        let key = std::fs::read(&key)
+                            .map_err(|error| failed(format!("{} belongs beside it: {error}", key.display())))?;
+                        trust.identity = Some((bytes, key));
+                        trust.check().map_err(|reason| failed(reason.to_owned()))?;
                     }
                     _ => {}
                 }
             }
         }
-        trust
+        Ok(trust)
     }
 
     /// Whether there are certificates for a host, so that it is not meant to be asked over plain http.
@@ -283,11 +291,16 @@ mod tests {
     fn certificates_are_found_by_host() {
         let (_directory, settings) = settings(&[
             ("docker/certs.d/a.example:5000/ca.crt", "A"),
-            ("containers/certs.d/a.example:5000/client.cert", "C"),
-            ("containers/certs.d/a.example:5000/client.key", "K"),
+            ("containers/certs.d/b.example/client.cert", "C"),
+            ("containers/certs.d/c.example/client.cert", "C"),
+            ("containers/certs.d/c.example/client.key", "K"),
         ]);
-        let trust = settings.trust("a.example:5000", false);
-        assert_eq!((trust.authorities, trust.identity), (vec![b"A".to_vec()], Some((b"C".to_vec(), b"K".to_vec()))));
+        let trust = settings.trust("a.example:5000", false).expect("certificates");
+        assert_eq!((trust.authorities, trust.identity), (vec![b"A".to_vec()], None));
+        for (host, reason) in [("b.example", "client.key belongs beside it"), ("c.example", "no certificate")] {
+            let error = settings.trust(host, false).expect_err(reason).to_string();
+            assert!(error.contains(reason) && error.contains("client.cert"), "{error}");
+        }
         assert!(settings.has_certificates("a.example:5000") && !settings.has_certificates("a.example"));
     }
 }
