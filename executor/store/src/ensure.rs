@@ -182,7 +182,7 @@ impl Store {
         self.layer_path(digest).join("seal")
     }
 
-    /// `false` if nobody has it.
+    /// `false` if nobody has it: bytes that break off or are others than were promised are nobody's.
     fn fetch(&self, digest: &LayerDigest) -> Result<bool, StoreError> {
         let Some(elsewhere) = self.elsewhere() else { return Ok(false) };
         let size = self.layer_size(digest)?;
@@ -191,12 +191,12 @@ impl Store {
             let fetching = scope.spawn(move || elsewhere.fetch(digest, &mut writer));
             let imported = self.import_layer(&mut reader, *digest, size);
             drop(reader);
-            let found = fetching.join().map_err(|_| std::io::Error::other("the fetching thread panicked"));
-            match (imported, found.and_then(|found| found)) {
+            let found = fetching.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            match imported {
                 // Also where somebody else has brought it in the meantime: then nobody read to the end.
-                (Ok(()), _) => Ok(true),
-                (Err(_), Ok(false)) => Ok(false),
-                (Err(error), _) => Err(error),
+                Ok(()) => Ok(true),
+                Err(error) if error.is_of_strange_bytes() || matches!(found, Ok(false)) => Ok(false),
+                Err(error) => Err(error),
             }
         })
     }

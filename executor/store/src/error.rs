@@ -160,6 +160,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether bytes from elsewhere are to blame, which broke off or were not what was promised.
+    pub(crate) const fn is_of_strange_bytes(&self) -> bool {
+        matches!(self, Self::Import { source: ImportError::Archive(_) | ImportError::WrongDigest { .. }, .. })
+    }
+
     /// Whose fault it is.
     #[must_use]
     pub const fn class(&self) -> ErrorClass {

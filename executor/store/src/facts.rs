@@ -52,7 +52,9 @@ pub enum Origin {
 }
 
 impl LayerFacts {
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The canonical encoding.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let Self { size, manifest, origin, disk_bytes } = self;
         let mut e = Encoder::new(DOMAIN);
         e.field("size").integer(*size);
@@ -70,7 +72,11 @@ impl LayerFacts {
         e.finish()
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    /// Reads what [`LayerFacts::encode`] wrote.
+    ///
+    /// # Errors
+    /// If the bytes are anything else.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut d = Decoder::new(bytes, DOMAIN)?;
         let size = d.field("size")?.integer()?;
         let manifest = BlobDigest::from_bytes(d.field("manifest")?.array()?);
@@ -143,7 +149,10 @@ impl Store {
         }
         let facts = self.known_facts(layer)?;
         let path = self.manifest_path(&facts.manifest);
-        let encoded = read_small(&path)?.unwrap_or_default();
+        let encoded = match read_small(&path)? {
+            Some(encoded) => encoded,
+            None => self.manifest_from_elsewhere(&facts.manifest, &path)?.unwrap_or_default(),
+        };
         let whole = BlobDigest::of(&encoded) == facts.manifest;
         match Manifest::decode(&encoded).ok().filter(|_| whole) {
             Some(manifest) => {
@@ -153,6 +162,31 @@ impl Store {
             }
             None => Err(self.damaged_layer(layer, &path, "it is not the manifest that was written".to_owned())),
         }
+    }
+
+    fn manifest_from_elsewhere(
+        &self,
+        manifest: &BlobDigest,
+        path: &std::path::Path,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(elsewhere) = self.elsewhere() else { return Ok(None) };
+        let fetched = elsewhere.manifest(manifest).map_err(|error| StoreError::io(path, "fetch", error))?;
+        let fetched = fetched.filter(|bytes| BlobDigest::of(bytes) == *manifest);
+        if let Some(bytes) = &fetched {
+            self.replace_file(path, bytes)?;
+        }
+        Ok(fetched)
+    }
+
+    /// Makes a layer known of which everything but the facts is elsewhere. What is known already stays.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn put_facts_alone(&self, layer: &LayerDigest, facts: &LayerFacts) -> Result<(), StoreError> {
+        if self.knows_layer(layer)? {
+            return Ok(());
+        }
+        self.put_fact(LAYER, &layer.hex(), &facts.encode())
     }
 
     /// Makes a layer known whose bytes are elsewhere.

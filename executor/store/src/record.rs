@@ -60,6 +60,14 @@ impl Store {
         self.put_fact(kind.namespace(), key, payload)
     }
 
+    /// Forgets a record; one that is not there is fine.
+    ///
+    /// # Errors
+    /// If `key` is not 64 lower-case hexadecimal digits, or if the file cannot be removed.
+    pub fn drop_record(&self, kind: RecordKind, key: &str) -> Result<(), StoreError> {
+        self.drop_fact(kind.namespace(), key)
+    }
+
     pub(crate) fn fact(&self, namespace: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.fact_path(namespace, key)?;
         let bytes = read_small(&path)?;

@@ -184,6 +184,22 @@ impl Repository {
         Ok(Some(bytes))
     }
 
+    /// The bytes of a blob as they come, unchecked; `None` if it is not there.
+    ///
+    /// # Errors
+    /// If the registry denies or cannot be reached.
+    pub fn blob(&self, blob: &BlobDigest) -> Result<Option<Box<dyn std::io::Read + Send>>, RegistryError> {
+        let response = self.open_blob(blob, 0)?;
+        match response.status() {
+            200 => Ok(Some(response.into_reader())),
+            404 => Ok(None),
+            status => {
+                let reason = format!("it answers {status} where a blob is asked for");
+                Err(RegistryError::Protocol { host: self.host.name.clone(), reason })
+            }
+        }
+    }
+
     /// Asks for a blob from an offset on.
     fn open_blob(&self, blob: &BlobDigest, offset: u64) -> Result<HttpResponse, RegistryError> {
         let url = format!("/v2/{}/blobs/{blob}", self.name);

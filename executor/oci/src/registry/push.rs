@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use sinter_graph::digest::BlobDigest;
-use sinter_http::{HttpResponse, Method};
+use sinter_http::{HttpResponse, Method, Retry};
 
 use super::error::RegistryError;
 use super::exchange::{Ask, Content};
@@ -72,10 +72,15 @@ impl Repository {
         let mut ask = Ask::new(Method::Put, &url, &self.name, "pull,push");
         ask.headers.push(("content-type", media_type.to_owned()));
         ask.content = Content::Bytes(bytes);
-        let response = self.host.ask(&ask)?;
-        match response.status() {
-            200..=202 => Ok(()),
-            _ => Err(self.host.refused(&ask, response)),
+        let mut retry = Retry::default();
+        loop {
+            let response = self.host.ask(&ask)?;
+            match response.status() {
+                200..=202 => return Ok(()),
+                // Some registries do not see a blob for a moment while another machine brings the same one.
+                400 | 404 if retry.wait(None) => {}
+                _ => return Err(self.host.refused(&ask, response)),
+            }
         }
     }
 
