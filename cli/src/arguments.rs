@@ -38,6 +38,11 @@ pub(crate) enum Command {
 /// What is done to the store.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Cache {
+    /// Make a pair of keys: FILE is the secret one, which signs results; the public one is printed
+    Keygen {
+        /// Where the secret key is written
+        file: PathBuf,
+    },
     /// Delete the whole store, of whatever layout; results are made again
     Clear {
         /// The store; default: SINTER_STORE, else sinter in the XDG cache directory
@@ -75,7 +80,7 @@ pub(crate) struct Resources {
 pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Write the result: oci:DIR, oci-archive:FILE, docker-archive:FILE or dir:DIR; {target} becomes the target's name
+    /// Write the result: oci:DIR, oci-archive:FILE, docker-archive:FILE, docker://REF or dir:DIR; {target} becomes the target's name
     #[arg(short = 'o', long = "output", value_name = "DEST")]
     pub(crate) outputs: Vec<String>,
     /// Never write sinter.lock; a missing pin is an error (implied by CI=true)
@@ -88,7 +93,19 @@ pub(crate) struct Build {
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) progress: ProgressStyle,
     #[command(flatten)]
+    pub(crate) caches: CacheOptions,
+    #[command(flatten)]
     pub(crate) resources: Resources,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheOptions {
+    /// Look up results in this repository of a registry (several, in order); default: SINTER_CACHE, else where images are pushed to
+    #[arg(long = "cache", value_name = "REF")]
+    pub(crate) caches: Vec<String>,
+    /// Publish results to the first cache
+    #[arg(long)]
+    pub(crate) cache_write: bool,
 }
 
 #[derive(Debug, Args)]

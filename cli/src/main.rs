@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Lock(lock) => commands::lock::lock(&lock),
         Command::Update(update) => commands::lock::update(&update),
         Command::Explain { code } => commands::explain::run(code.as_deref()),
+        Command::Cache(Cache::Keygen { file }) => commands::cache::keygen(&file),
         Command::Cache(Cache::Clear { store }) => commands::cache::clear(store.as_ref()),
         Command::Runner => commands::runner::run(),
     };

@@ -1,6 +1,6 @@
 //! Text of others, shown and never obeyed: what a script printed, names of files, source text, errors of the system.
 //!
-//! The notation (`spec.md`, 15.5): control characters as their pictures (`␛`, `␀`, `␡`), everything else that would
+//! The notation (`spec.md`, 15.6): control characters as their pictures (`␛`, `␀`, `␡`), everything else that would
 //! direct a terminal or the order of the text as `<U+202E>`. The colours of a script (`ESC [ ... m`) stay where standard
 //! error shows colours, and end with the line.
 //! Must not know: where the text comes from and where it goes.

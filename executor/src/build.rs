@@ -1,9 +1,9 @@
 //! One build from start to end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sinter_graph::config::Configuration;
@@ -18,12 +18,13 @@ use sinter_source::debian::{Debian, MirrorConfig, MirrorError};
 use sinter_source::directory::WorkTree;
 use sinter_store::{Elsewhere, Options, Store, StoreError, WaitListener};
 
+use crate::cache::{CacheSettings, CachedBytes, Caches, prefetch, publish};
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::events::{Event, Listener};
 use crate::images::Images;
 use crate::keys::{DefinitionKeys, KeyInputs};
-use crate::needed::Needed;
+use crate::needed::{Needed, direct};
 use crate::output;
 use crate::pins::{self, LockFile, Locking, Resolvers};
 use crate::record::{Known, Outcome};
@@ -55,6 +56,8 @@ pub struct Request {
     pub mirrors: Result<MirrorConfig, MirrorError>,
     /// Where images come from and go to.
     pub registries: Registries,
+    /// Where other machines' results are.
+    pub caches: CacheSettings,
     /// The store's directory.
     pub store: PathBuf,
     /// How many steps run at once; at least 1.
@@ -93,6 +96,8 @@ pub struct Summary {
     pub steps: usize,
     /// Those that ran.
     pub ran: usize,
+    /// Those whose result, or one made from it, was found in a cache.
+    pub cached: usize,
     /// The time it all took.
     pub elapsed: Duration,
 }
@@ -101,7 +106,7 @@ impl Summary {
     /// Steps whose result was in the store.
     #[must_use]
     pub fn local_hits(&self) -> usize {
-        self.steps.saturating_sub(self.ran)
+        self.steps.saturating_sub(self.ran + self.cached)
     }
 }
 
@@ -113,13 +118,15 @@ impl Summary {
 pub fn build(mut request: Request, listener: Arc<dyn Listener>) -> Result<Report, Arc<BuildError>> {
     let started = Instant::now();
     let roots = roots(&mut request);
-    let store = open_store(&request, &listener).map_err(BuildError::from)?;
+    let caches = Arc::new(Caches::new(&request.registries, &cache_settings(&request), &listener));
+    let store = open_store(&request, &caches, &listener).map_err(BuildError::from)?;
     let settling = store.settle_meanwhile();
     let counters = Arc::new(Counters::default());
     let destinations = std::mem::take(&mut request.destinations);
-    let (context, steps) = prepare(request, &roots, store, listener)?;
+    let (context, steps) = prepare(request, &roots, store, caches, listener)?;
     let context = Arc::new(context);
     let nodes: Vec<NodeId> = roots.iter().map(|(_, node)| *node).collect();
+    let found = prefetch(&context, &nodes)?;
     let consume = |known: &Known| output::write_all(&context, &roots, known, &destinations);
     let outcomes = realise_all(&context, &nodes, &counters, &consume);
     drop(settling);
@@ -127,18 +134,52 @@ pub fn build(mut request: Request, listener: Arc<dyn Listener>) -> Result<Report
     let settled = context.store.settle();
     let outcomes = outcomes?;
     settled.map_err(BuildError::from)?;
+    publish(&context, &nodes, &found);
     let targets = roots
         .iter()
         .map(|(name, node)| TargetReport { name: name.clone(), digest: digest(&outcomes[node].outcome) })
         .collect();
-    Ok(Report { targets, summary: Summary { steps, ran: counters.ran(), elapsed: started.elapsed() } })
+    let (ran, elapsed) = (counters.ran(), started.elapsed());
+    let cached = (cached_steps(&context, &nodes, &found) + counters.cached()).min(steps.saturating_sub(ran));
+    Ok(Report { targets, summary: Summary { steps, ran, cached, elapsed } })
+}
+
+/// The caches that were asked for; else, where images are pushed, their own repositories.
+fn cache_settings(request: &Request) -> CacheSettings {
+    let mut settings = request.caches.clone();
+    if request.offline {
+        settings.repositories.clear();
+    } else if settings.repositories.is_empty() {
+        let pushed = request.destinations.iter().filter(|destination| !destination.has_target_placeholder());
+        settings.repositories = pushed.filter_map(|destination| destination.reference().ok()).collect();
+    }
+    settings
+}
+
+/// How many steps need not be looked at because what was made from them was found in a cache.
+fn cached_steps(context: &Context, roots: &[NodeId], found: &BTreeSet<NodeId>) -> usize {
+    let (mut steps, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let mut pending: Vec<(NodeId, bool)> = roots.iter().map(|id| (*id, false)).collect();
+    while let Some((id, below)) = pending.pop() {
+        let cached = below || found.contains(&id);
+        if !seen.insert((id, cached)) {
+            continue;
+        }
+        let derivation = &context.graph.node(id).derivation;
+        if cached && matches!(derivation, Derivation::Step(_)) {
+            steps.insert(id);
+        }
+        pending.extend(direct(derivation).into_iter().map(|below| (below, cached)));
+    }
+    steps.len()
 }
 
 /// The store, which tells when another process makes this one wait.
-fn open_store(request: &Request, listener: &Arc<dyn Listener>) -> Result<Store, StoreError> {
+fn open_store(request: &Request, caches: &Arc<Caches>, listener: &Arc<dyn Listener>) -> Result<Store, StoreError> {
     let listener = listener.clone();
     let on_wait: WaitListener = Arc::new(move |wait| listener.on(Event::Waiting(wait.clone())));
-    let elsewhere = request.elsewhere.clone();
+    let cached = || -> Arc<dyn Elsewhere> { Arc::new(CachedBytes(caches.clone())) };
+    let elsewhere = request.elsewhere.clone().or_else(|| (!caches.is_empty()).then(cached));
     Store::open_with(&request.store, Options { on_wait: Some(on_wait), elsewhere, ..Options::default() })
 }
 
@@ -161,6 +202,7 @@ fn prepare(
     request: Request,
     roots: &[(String, NodeId)],
     store: Store,
+    caches: Arc<Caches>,
     listener: Arc<dyn Listener>,
 ) -> Result<(Context, usize), BuildError> {
     let values: Vec<TargetValue> = roots.iter().map(|(_, node)| TargetValue::Node(*node)).collect();
@@ -195,6 +237,8 @@ fn prepare(
         runner: request.runner,
         mirrors: request.mirrors,
         registries: request.registries,
+        caches,
+        made: Mutex::default(),
         offline: request.offline,
         jobs: request.jobs.max(1),
         reload: request.reload,

@@ -1,24 +1,25 @@
 //! What every part of one build shares.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use sinter_graph::config::Configuration;
 use sinter_graph::derivation::{Graph, NodeId};
-use sinter_graph::digest::{ContentHash, LayerDigest};
+use sinter_graph::digest::{BlobDigest, ContentKey, DefinitionKey, LayerDigest};
+use sinter_graph::image_source::ImageSource;
 use sinter_graph::inherit::Configurations;
-use sinter_graph::path::TreePath;
 use sinter_graph::platform::Platform;
 use sinter_graph::stack::Stack;
-use sinter_graph::tree::{Kind, Manifest, Tree};
-use sinter_oci::registry::Registries;
+use sinter_graph::tree::{Manifest, Tree};
+use sinter_oci::registry::{Registries, Repository};
 use sinter_source::debian::{MirrorConfig, MirrorError};
 use sinter_store::{Store, StoreError};
 
+use crate::cache::Caches;
 use crate::error::BuildError;
 use crate::events::{Event, Listener};
-use crate::images::Images;
+use crate::images::{ImageError, Images};
 use crate::keys::DefinitionKeys;
 use crate::pins::Pins;
 use crate::record::Outcome;
@@ -26,7 +27,6 @@ use crate::records::Records;
 use crate::runner::Runner;
 use crate::sources::Sources;
 use crate::trees::Trees;
-use crate::users::{Identity, identity};
 
 /// Everything that stays the same during one build.
 pub(crate) struct Context {
@@ -44,6 +44,9 @@ pub(crate) struct Context {
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) mirrors: Result<MirrorConfig, MirrorError>,
     pub(crate) registries: Registries,
+    pub(crate) caches: Arc<Caches>,
+    /// The content keys of steps that were asked in this build.
+    pub(crate) made: Mutex<Vec<ContentKey>>,
     pub(crate) offline: bool,
     pub(crate) jobs: usize,
     /// Whether layers are made anew before anyone mounts them: a test that this changes nothing.
@@ -64,6 +67,38 @@ impl Context {
             offline: self.offline,
             progress: &progress,
         })
+    }
+
+    /// Brings the blob of a pulled image into the store, if one of this build has it.
+    ///
+    /// # Errors
+    /// If it cannot be had.
+    pub(crate) fn fetch_blob(&self, blob: &BlobDigest) -> Result<(), ImageError> {
+        for pulled in self.pins.all_pulled() {
+            if let Some(layer) = pulled.image.layers.iter().find(|layer| layer.blob == *blob) {
+                return self.with_images(|images| images.fetch(&pulled.source, &[*layer]));
+            }
+        }
+        Ok(())
+    }
+
+    /// Repositories of the same registry from which this build has blobs.
+    pub(crate) fn repositories_beside(&self, repository: &Repository) -> Vec<String> {
+        let known = self.pins.all_pulled().filter_map(|pulled| match &pulled.source {
+            ImageSource::Registry(reference) => self.registries.destination(reference).ok(),
+            ImageSource::Local(_) => None,
+        });
+        let known = known.chain(self.caches.repositories().cloned());
+        let mut names: Vec<String> =
+            known.filter(|other| other.is_beside(repository)).map(|other| other.name().to_owned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// What a needed derivation of this key is called.
+    pub(crate) fn name_of(&self, key: &DefinitionKey) -> Option<String> {
+        self.keys.find(key).map(|id| self.name(id))
     }
 
     /// The layers of an outcome.
@@ -110,18 +145,6 @@ impl Context {
         }
     }
 
-    /// Who a user name or number means on a tree; `None` if the tree does not know it.
-    ///
-    /// # Errors
-    /// If its user database cannot be read.
-    pub(crate) fn identity(&self, user: &str, stack: &Stack, tree: &Tree) -> Result<Option<Identity>, BuildError> {
-        let text = |path| -> Result<String, BuildError> {
-            let bytes = self.read_file(stack, tree, path)?.unwrap_or_default();
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        Ok(identity(user, &text("etc/passwd")?, &text("etc/group")?))
-    }
-
     /// The name of a node.
     pub(crate) fn name(&self, id: NodeId) -> String {
         self.graph.node(id).name.clone()
@@ -149,26 +172,5 @@ impl Context {
     /// If the layer is gone: the build starts over without it.
     pub(crate) fn manifest(&self, layer: &LayerDigest) -> Result<Arc<Manifest>, BuildError> {
         Ok(self.store.manifest(layer)?)
-    }
-
-    /// The bytes of a file as a stack shows it, links followed; `None` if there is no such file.
-    ///
-    /// # Errors
-    /// If its layer is gone or damaged: the build starts over without it.
-    pub(crate) fn read_file(&self, stack: &Stack, tree: &Tree, path: &str) -> Result<Option<Vec<u8>>, BuildError> {
-        let path = TreePath::normalized(path).ok().and_then(|path| tree.resolve(&path));
-        let Some(shown) = path.as_ref().and_then(|path| tree.get(path)) else { return Ok(None) };
-        let Kind::File { content, .. } = &shown.entry.kind else { return Ok(None) };
-        let Some(layer) = stack.layers().get(shown.layer.0).copied() else { return Ok(None) };
-        let lease = self.store.ensure(&[layer])?;
-        let carrier = shown.link_of.as_ref().unwrap_or(&shown.entry.path);
-        let bytes = lease.directory(&layer).map(|directory| std::fs::read(directory.join(carrier.to_os_path())));
-        match bytes {
-            Some(Ok(bytes)) if ContentHash::of(&bytes) == *content => Ok(Some(bytes)),
-            _ => {
-                self.store.verify_layer(&layer)?;
-                Err(StoreError::MissingLayer { digest: layer }.into())
-            }
-        }
     }
 }

@@ -66,6 +66,20 @@ pub enum Event {
     },
     /// Another process has made this one wait for two seconds.
     Waiting(Wait),
+    /// A cache is not used any more, or not believed.
+    CacheAway {
+        /// The cache.
+        cache: String,
+        /// Why.
+        reason: String,
+    },
+    /// Results were published.
+    Published {
+        /// The cache.
+        cache: String,
+        /// How many.
+        results: usize,
+    },
     /// A step gave another result than before for the same key.
     NotReproducible {
         /// Its name.

@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use sinter_graph::ErrorClass;
-use sinter_graph::derivation::NodeId;
 use sinter_graph::digest::LayerDigest;
 use sinter_oci::{
     AssembledImage, ForeignImage, ForeignImageError, ImageDocument, LayerDescriptor, LayerError, LayerSource,
@@ -13,42 +12,24 @@ use sinter_store::StoreError;
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::record::ImageBlobs;
-use crate::work::image::pulled_below;
 
 /// The store as the place where blobs of layers come from: our own are made of its files, those of pulled images are kept,
 /// or fetched.
-pub(crate) struct Layers<'a> {
-    pub(crate) context: &'a Context,
-    /// The image that the layers are of.
-    pub(crate) node: NodeId,
-}
+pub(crate) struct Layers<'a>(pub(crate) &'a Context);
 
 impl LayerSource for Layers<'_> {
     fn write_layer(&self, layer: &LayerDescriptor, out: &mut dyn Write) -> Result<(), LayerError> {
         let failed = |error: StoreError| LayerError { class: error.class(), source: Box::new(error) };
-        let store = &self.context.store;
+        let store = &self.0.store;
         let own = LayerDigest::from_bytes(*layer.blob.as_bytes());
         if store.knows_layer(&own).map_err(failed)? {
             return store.write_layer(&own, out).map_err(failed);
         }
-        self.bring(layer)?;
+        let fetched = self.0.fetch_blob(&layer.blob);
+        fetched.map_err(|error| LayerError { class: error.class(), source: Box::new(error) })?;
         let mut blob = store.verified_blob(&layer.blob).map_err(failed)?;
         let copied = std::io::copy(&mut blob, out);
         copied.map(drop).map_err(|error| LayerError { class: ErrorClass::Environment, source: Box::new(error) })
-    }
-}
-
-impl Layers<'_> {
-    /// Fetches the blob of a pulled image, if it is not here.
-    pub(crate) fn bring(&self, layer: &LayerDescriptor) -> Result<(), LayerError> {
-        for input in pulled_below(&self.context.graph, self.node) {
-            let pulled = self.context.pins.pulled(input);
-            if pulled.image.layers.iter().any(|known| known.blob == layer.blob) {
-                let fetched = self.context.with_images(|images| images.fetch(&pulled.source, &[*layer]));
-                return fetched.map_err(|error| LayerError { class: error.class(), source: Box::new(error) });
-            }
-        }
-        Ok(())
     }
 }
 

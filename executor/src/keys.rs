@@ -59,6 +59,11 @@ impl DefinitionKeys {
         self.keys[&id]
     }
 
+    /// A derivation of this key.
+    pub(crate) fn find(&self, key: &DefinitionKey) -> Option<NodeId> {
+        self.keys.iter().find(|(_, known)| *known == key).map(|(id, _)| *id)
+    }
+
     fn derive(&mut self, inputs: &KeyInputs<'_>, id: NodeId) -> DefinitionKey {
         let encoder = match &inputs.graph.node(id).derivation {
             Derivation::Unpack(unpack) => encode_unpack(inputs, unpack),

@@ -7,6 +7,7 @@
 //! the derivation they are about.
 
 mod build;
+mod cache;
 mod context;
 mod descriptors;
 mod disk;
@@ -16,6 +17,7 @@ mod failing_line;
 mod image_layers;
 mod images;
 mod keys;
+mod layer_bytes;
 pub mod merge;
 mod needed;
 mod output;
@@ -29,6 +31,7 @@ mod reload;
 pub mod runner;
 mod schedule;
 mod selection;
+mod shown_files;
 mod sources;
 #[cfg(test)]
 mod testing;
@@ -38,6 +41,7 @@ mod users;
 mod work;
 
 pub use build::{LockRequest, Report, Request, Summary, TargetReport, build, lock};
+pub use cache::{CacheSettings, InvalidKey, PublicKey, SecretKey};
 pub use descriptors::raise_descriptor_limit;
 pub use disk::{FullDisk, Lack};
 pub use error::{BuildError, StepFailure, Undeclared};

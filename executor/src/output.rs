@@ -12,6 +12,7 @@ use crate::events::Event;
 use crate::image_layers::{Layers, assembled};
 use crate::push::push;
 use crate::record::{Known, Outcome};
+use crate::work::pull::unpack_again;
 
 /// Writes every target to every destination. That all can be written is checked before the first is.
 ///
@@ -34,19 +35,13 @@ pub(crate) fn write_all(
     }
     for (name, node) in roots {
         for destination in destinations {
-            write(context, name, *node, &outcomes[node].outcome, &destination.for_target(name))?;
+            write(context, name, &outcomes[node].outcome, &destination.for_target(name))?;
         }
     }
     Ok(())
 }
 
-fn write(
-    context: &Context,
-    name: &str,
-    node: NodeId,
-    outcome: &Outcome,
-    destination: &Destination,
-) -> Result<(), BuildError> {
+fn write(context: &Context, name: &str, outcome: &Outcome, destination: &Destination) -> Result<(), BuildError> {
     let (changed, left_out) = match (destination, outcome.image) {
         (Destination::Directory(directory), _) => {
             let exported = export(context, outcome, directory)?;
@@ -54,10 +49,10 @@ fn write(
         }
         (Destination::Registry(_), Some(image)) => {
             let reference = destination.reference().map_err(|source| BuildError::Destination { source })?;
-            (push(context, &reference, &assembled(context, image)?, node)?, 0)
+            (push(context, &reference, &assembled(context, image)?)?, 0)
         }
         (_, Some(image)) => {
-            let layers = Layers { context, node };
+            let layers = Layers(context);
             (sinter_oci::write(destination, &assembled(context, image)?, &layers, name)?, 0)
         }
         // Refused before anything was written.
@@ -71,6 +66,7 @@ fn write(
 /// Every file is verified while it is copied; where one is not what its layer says, all the layers are suspected.
 fn export(context: &Context, outcome: &Outcome, directory: &Path) -> Result<Exported, BuildError> {
     let layers = context.stack(outcome)?.layers();
+    unpack_again(context, &layers)?;
     let exported = sinter_store::export_tree(&context.store, &layers, directory);
     if let Err(ExportError::Make(ViewError::Read { .. } | ViewError::Changed { .. })) = exported {
         context.verify(&layers)?;

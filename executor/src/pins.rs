@@ -165,6 +165,16 @@ impl Pins {
         &self.pull[&input]
     }
 
+    /// All images of others that this build needs.
+    pub(crate) fn all_pulled(&self) -> impl Iterator<Item = &Arc<Pulled>> {
+        self.pull.values()
+    }
+
+    /// The inputs that they are.
+    pub(crate) fn pulled_inputs(&self) -> impl Iterator<Item = InputId> + use<> {
+        self.pull.keys().copied().collect::<Vec<_>>().into_iter()
+    }
+
     /// What the images of others say about running them.
     pub(crate) fn configurations(&self) -> BTreeMap<InputId, Configuration> {
         self.pull.iter().map(|(id, pulled)| (*id, pulled.image.configuration.clone())).collect()

@@ -5,24 +5,19 @@
 //! breaks off leaves nothing half. Must not know: how layers are made.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 
-use sinter_graph::derivation::NodeId;
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::image_reference::ImageReference;
-use sinter_graph::image_source::ImageSource;
 use sinter_oci::registry::{BlobSource, RegistryError, Repository};
 use sinter_oci::{AssembledImage, LayerDescriptor};
-use sinter_store::{Store, StoreError};
 
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::events::{Event, ImageProgress};
-use crate::image_layers::Layers;
-use crate::work::image::pulled_below;
+use crate::layer_bytes::LayerBytes;
 
 /// How many layers go at once.
 const PARALLEL: usize = 4;
@@ -32,12 +27,7 @@ const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 ///
 /// # Errors
 /// If the registry does not take it, or if a layer cannot be had.
-pub(crate) fn push(
-    context: &Context,
-    reference: &ImageReference,
-    image: &AssembledImage,
-    node: NodeId,
-) -> Result<bool, BuildError> {
+pub(crate) fn push(context: &Context, reference: &ImageReference, image: &AssembledImage) -> Result<bool, BuildError> {
     let failed = |source| BuildError::Push { reference: reference.to_string(), source: Box::new(source) };
     let repository = context.registries.destination(reference).map_err(failed)?;
     let digest = image.manifest_digest.to_string();
@@ -45,7 +35,7 @@ pub(crate) fn push(
     if repository.manifest_digest(what).map_err(failed)? == Some(image.manifest_digest) {
         return Ok(false);
     }
-    Push { context, node, repository: &repository, reference, beside: beside(context, &repository, node) }
+    Push { context, repository: &repository, reference, beside: context.repositories_beside(&repository) }
         .layers(image)?;
     let config = Bytes(&image.config);
     let config_size = image.config.len() as u64;
@@ -54,19 +44,8 @@ pub(crate) fn push(
     Ok(true)
 }
 
-/// Repositories of the same registry from which an image has layers.
-fn beside(context: &Context, repository: &Repository, node: NodeId) -> Vec<String> {
-    let inputs = pulled_below(&context.graph, node);
-    let known = inputs.into_iter().filter_map(|input| match &context.pins.pulled(input).source {
-        ImageSource::Registry(reference) => context.registries.destination(reference).ok(),
-        ImageSource::Local(_) => None,
-    });
-    known.filter(|other| other.is_beside(repository)).map(|other| other.name().to_owned()).collect()
-}
-
 struct Push<'a> {
     context: &'a Context,
-    node: NodeId,
     repository: &'a Repository,
     reference: &'a ImageReference,
     beside: Vec<String>,
@@ -105,9 +84,13 @@ impl Push<'_> {
     }
 
     fn layer(&self, layer: &LayerDescriptor) -> Result<(), BuildError> {
-        let layers = Layers { context: self.context, node: self.node };
         let beside: Vec<&str> = self.beside.iter().map(String::as_str).collect();
-        let pushed = self.repository.push_blob(layer.blob, layer.size, &beside, &LayerBytes { layers, layer });
+        let pushed = self.repository.push_blob(
+            layer.blob,
+            layer.size,
+            &beside,
+            &LayerBytes { context: self.context, blob: layer.blob },
+        );
         let failed = |source: RegistryError| BuildError::Push {
             reference: self.reference.to_string(),
             source: Box::new(source),
@@ -128,57 +111,5 @@ struct Bytes<'a>(&'a [u8]);
 impl BlobSource for Bytes<'_> {
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
         Ok(Box::new(self.0.get(usize::try_from(offset).map_err(io::Error::other)?..).unwrap_or_default()))
-    }
-}
-
-/// The blob of a layer, from the store.
-struct LayerBytes<'a> {
-    layers: Layers<'a>,
-    layer: &'a LayerDescriptor,
-}
-
-impl BlobSource for LayerBytes<'_> {
-    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
-        let store = &self.layers.context.store;
-        let own = LayerDigest::from_bytes(*self.layer.blob.as_bytes());
-        if store.knows_layer(&own).map_err(io::Error::other)? {
-            let mut piped = Piped::start(store.clone(), own)?;
-            io::copy(&mut (&mut piped).take(offset), &mut io::sink())?;
-            return Ok(Box::new(piped));
-        }
-        self.layers.bring(self.layer).map_err(io::Error::other)?;
-        let mut blob = store.verified_blob(&self.layer.blob).map_err(io::Error::other)?;
-        blob.seek(SeekFrom::Start(offset))?;
-        Ok(Box::new(blob))
-    }
-}
-
-/// A layer that is written by a thread and read here.
-struct Piped {
-    reader: io::PipeReader,
-    writing: Option<JoinHandle<Result<(), StoreError>>>,
-}
-
-impl Piped {
-    fn start(store: Store, layer: LayerDigest) -> io::Result<Self> {
-        let (reader, mut writer) = io::pipe()?;
-        let name = "layer-writer".to_owned();
-        let writing = std::thread::Builder::new().name(name).spawn(move || store.write_layer(&layer, &mut writer))?;
-        Ok(Self { reader, writing: Some(writing) })
-    }
-}
-
-impl Read for Piped {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
-        if count == 0
-            && !buffer.is_empty()
-            && let Some(writing) = self.writing.take()
-        {
-            // The end is one only if every byte was right.
-            let written = writing.join().map_err(|_| io::Error::other("the writing thread panicked"))?;
-            written.map_err(io::Error::other)?;
-        }
-        Ok(count)
     }
 }

@@ -42,6 +42,11 @@ impl Records {
         Ok(RecordDigest::of(&bytes))
     }
 
+    /// Forgets what is remembered under a definition key.
+    pub(crate) fn drop_definition(&self, key: &DefinitionKey) -> Result<(), StoreError> {
+        self.store.drop_record(RecordKind::Definition, &key.hex())
+    }
+
     /// What is remembered under a content key.
     pub(crate) fn content(&self, key: &ContentKey) -> Result<Option<ContentRecord>, StoreError> {
         let bytes = self.store.record(RecordKind::Content, &key.hex())?;

@@ -44,11 +44,17 @@ type Ended = Result<Arc<Realised>, Arc<BuildError>>;
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) ran: AtomicUsize,
+    pub(crate) cached: AtomicUsize,
 }
 
 impl Counters {
     pub(crate) fn ran(&self) -> usize {
         self.ran.load(Ordering::SeqCst)
+    }
+
+    /// Steps whose own result was found in a cache by what they see.
+    pub(crate) fn cached(&self) -> usize {
+        self.cached.load(Ordering::SeqCst)
     }
 }
 
@@ -193,6 +199,7 @@ impl Pass {
                 Derivation::Step(step) => {
                     let made = work::step::run(&context, id, step, &known)?;
                     counters.ran.fetch_add(usize::from(made.ran), Ordering::SeqCst);
+                    counters.cached.fetch_add(usize::from(made.cached), Ordering::SeqCst);
                     Ok(made.outcome)
                 }
                 Derivation::Merge(merge) => work::merge::merge(&context, id, merge, &known),

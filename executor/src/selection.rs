@@ -17,6 +17,7 @@ use crate::error::BuildError;
 use crate::needed::leaf;
 use crate::placement::{PlacementError, Selected, SourceView, Supply, TreeView};
 use crate::record::Known;
+use crate::shown_files::find_user;
 
 /// The tree that files will land on, for the names of owners.
 pub(crate) struct Ground<'a> {
@@ -117,7 +118,7 @@ impl Supply for Answers<'_> {
     }
 
     fn owner(&self, name: &str) -> Option<(u32, u32)> {
-        match self.context.identity(name, self.ground.stack, self.ground.tree) {
+        match find_user(self.context, name, self.ground.stack, self.ground.tree) {
             Ok(who) => who.map(|who| (who.uid, who.gid)),
             Err(error) => {
                 self.failure.replace(Some(error));

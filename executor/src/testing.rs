@@ -13,6 +13,7 @@ use sinter_source::debian::MirrorError;
 use sinter_source::directory::WorkTree;
 use sinter_store::Elsewhere;
 
+use crate::cache::CacheSettings;
 use crate::pins::Locking;
 use crate::runner::{LocalRunner, RunnerProgram};
 use crate::{BuildError, Event, Listener, Report, Request, build};
@@ -75,6 +76,7 @@ impl Place {
             locking: Locking::Add,
             offline: true,
             registries: Registries::new(Environment::default(), true),
+            caches: CacheSettings::default(),
             mirrors: Err(MirrorError::Unknown { apt_directory: "none".into() }),
             store: self.store(),
             jobs: self.jobs,
@@ -119,7 +121,9 @@ impl Listener for Recorder {
             Event::Output { name, line, .. } => format!("{name} | {line}"),
             Event::Revoked { .. } => "revoked".to_owned(),
             Event::NotReproducible { name, first_difference } => format!("differs {name} {first_difference:?}"),
-            Event::LockWritten { .. }
+            Event::CacheAway { .. }
+            | Event::Published { .. }
+            | Event::LockWritten { .. }
             | Event::Packages(_)
             | Event::Image(_)
             | Event::Written { .. }

@@ -200,7 +200,7 @@ fn exit_codes_are_the_programs() {
     use sinter_graph::ErrorClass::{self, Environment, Internal, Step, User};
     let classes = [Step, User, ErrorClass::Lock, Environment, Internal];
     let codes: Vec<u8> = std::iter::once(0).chain(classes.map(ErrorClass::exit_code)).collect();
-    let table = section("15.6");
+    let table = section("15.7");
     let first_words = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
     assert_eq!(first_words.filter_map(|word| word.parse().ok()).collect::<Vec<u8>>(), codes);
 }
@@ -236,7 +236,7 @@ fn options_are_the_programs() {
 
 #[test]
 fn environment_variables_are_the_programs() {
-    let table = section("15.7");
+    let table = section("15.8");
     let files = repository::tracked_files();
     let is_source = |path: &str| path.contains("/src/") && (path.starts_with("cli/") || path.starts_with("executor/"));
     let sources = files.iter().filter(|file| is_source(&file.path) && !file.path.contains("test"));
@@ -245,5 +245,5 @@ fn environment_variables_are_the_programs() {
     let used: BTreeSet<&str> = words.filter(is_variable).collect();
     assert!(used.contains("SINTER_STORE"), "{used:?}");
     let lacking = used.iter().filter(|name| !table.contains(&format!("`{name}`")));
-    assert_none("rule 15.6 lacks", &lacking.map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    assert_none("rule 15.8 lacks", &lacking.map(|name| (*name).to_owned()).collect::<Vec<_>>());
 }

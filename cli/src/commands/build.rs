@@ -12,7 +12,7 @@ use sinter_oci::registry::{Environment, Registries};
 use sinter_store::Store;
 
 use crate::arguments::{Build, ProgressStyle};
-use crate::commands::{check, environment};
+use crate::commands::{caches, check, environment};
 use crate::console;
 use crate::failure::Failure;
 use crate::project::Project;
@@ -23,6 +23,7 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
     let destinations = destinations(&arguments.outputs)?;
     let store = environment::store(arguments.resources.store.as_ref())?;
     let mirrors = environment::mirrors(&arguments.resources)?;
+    let caches = caches::settings(&arguments.caches)?;
     let project = Project::open(&arguments.selection.words, &arguments.selection.parameters)?;
     project.report(&[])?;
     let targets = project.targets()?;
@@ -43,6 +44,7 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
         locking: if arguments.locked || environment::is_ci() { Locking::Locked } else { Locking::Add },
         offline: arguments.resources.offline,
         mirrors,
+        caches,
         registries: Registries::new(Environment::of_process(), arguments.resources.offline),
         store,
         jobs: jobs(arguments.jobs),

@@ -1,6 +1,10 @@
-//! `sinter cache clear`.
+//! `sinter cache`: the store on this machine, and the keys of caches on others.
 
-use std::path::PathBuf;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sinter_executor::SecretKey;
 
 use crate::commands::environment;
 use crate::console;
@@ -13,4 +17,15 @@ pub(crate) fn clear(store: Option<&PathBuf>) -> Result<(), Failure> {
     let was_there = sinter_store::clear_store(&store).map_err(|error| Failure::store(&error))?;
     let said = if was_there { "cleared" } else { "there is no store at" };
     console::data(&format!("{said} {}", store.display()))
+}
+
+/// Makes a pair of keys: the secret one in a new file that nobody else can read, the public one on standard output.
+pub(crate) fn keygen(file: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::environment(format!("{}: {error}", file.display()));
+    let mut bytes = [0; 32];
+    std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).map_err(failed)?;
+    let key = SecretKey::from_bytes(bytes);
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    made.and_then(|mut made| writeln!(made, "{}", key.text())).map_err(failed)?;
+    console::data(&key.public().to_string())
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod caches;
 pub(crate) mod check;
 pub(crate) mod environment;
 pub(crate) mod explain;

@@ -95,6 +95,8 @@ fn described(event: &Event) -> Option<String> {
         Event::Hit { name, .. } => format!("hit {name}"),
         Event::Revoked { reason } => format!("starting over: {reason}"),
         Event::Waiting(wait) => waiting(wait),
+        Event::CacheAway { cache, reason } => format!("without the cache {cache}: {reason}"),
+        Event::Published { cache, results } => format!("published {} to {cache}", counted(*results, "result")),
         Event::NotReproducible { name, first_difference } => {
             let place = first_difference.as_ref().map(|path| format!("; the first path that differs is {path}"));
             format!("not reproducible: {name} gave another result than before{}", place.unwrap_or_default())

@@ -43,10 +43,11 @@ pub(crate) fn work(work: Work) -> &'static str {
 pub(crate) fn summary(summary: &Summary) -> String {
     let hits = summary.local_hits();
     format!(
-        "sinter: {}: {} ran, {}, 0 cache hits in {}",
+        "sinter: {}: {} ran, {}, {} in {}",
         counted(summary.steps, "step"),
         summary.ran,
         counted(hits, "local hit"),
+        counted(summary.cached, "cache hit"),
         duration(summary.elapsed)
     )
 }
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn summary_is_the_documented_line() {
-        let figures = Summary { steps: 12, ran: 3, elapsed: Duration::from_millis(4200) };
-        assert_eq!(summary(&figures), "sinter: 12 steps: 3 ran, 9 local hits, 0 cache hits in 4.2 s");
+        let figures = Summary { steps: 12, ran: 3, cached: 1, elapsed: Duration::from_millis(4200) };
+        assert_eq!(summary(&figures), "sinter: 12 steps: 3 ran, 8 local hits, 1 cache hit in 4.2 s");
     }
 }

@@ -8,8 +8,9 @@
 //! registries, the store.
 
 use sinter_graph::decode::{DecodeError, Decoder};
-use sinter_graph::digest::{BlobDigest, ContentKey, DefinitionKey, LayerDigest};
+use sinter_graph::digest::{BlobDigest, ContentKey, DefinitionKey, LayerDigest, RecordDigest};
 use sinter_graph::encode::Encoder;
+use sinter_graph::marks::Marks;
 use sinter_graph::stack::Stack;
 use sinter_store::LayerFacts;
 
@@ -37,6 +38,8 @@ pub(crate) enum CachedResult {
         record: DefinitionRecord,
         /// For an image, its configuration and its manifest.
         documents: Vec<Vec<u8>>,
+        /// For a pulled image, what each of its layers came to.
+        chains: Vec<(ContentKey, Option<LayerDigest>)>,
     },
     /// The layer of a step.
     Content {
@@ -66,11 +69,16 @@ impl Entry {
         let Self { result, layers } = self;
         let mut e = Encoder::new(DOMAIN);
         match result {
-            CachedResult::Definition { key, record, documents } => {
+            CachedResult::Definition { key, record, documents, chains } => {
                 e.field("definition").bytes(key.as_bytes()).bytes(&record.encode());
                 if !documents.is_empty() {
                     e.field("documents").list(documents.iter(), |e, document| {
                         e.bytes(document);
+                    });
+                }
+                if !chains.is_empty() {
+                    e.field("chains").list(chains.iter(), |e, (chain, layer)| {
+                        e.bytes(chain.as_bytes()).bytes(layer.as_ref().map_or(&[], |layer| layer.as_bytes()));
                     });
                 }
             }
@@ -97,7 +105,22 @@ impl Entry {
                 true => d.list(|d| Ok(d.bytes()?.to_vec()))?,
                 false => vec![],
             };
-            CachedResult::Definition { key, record, documents }
+            let chains = match d.optional_field("chains") {
+                true => d.list(|d| {
+                    let chain = ContentKey::from_bytes(d.array()?);
+                    let before = d.clone();
+                    Ok((
+                        chain,
+                        if d.bytes()?.is_empty() {
+                            None
+                        } else {
+                            Some(LayerDigest::from_bytes(before.clone().array()?))
+                        },
+                    ))
+                })?,
+                false => vec![],
+            };
+            CachedResult::Definition { key, record, documents, chains }
         } else {
             d.field("content")?;
             let key = ContentKey::from_bytes(d.array()?);
@@ -121,14 +144,16 @@ impl Entry {
     fn check(&self) -> Result<(), EntryError> {
         let layers_fit = match &self.result {
             CachedResult::Definition { record, .. } => self.stack().digest() == record.outcome.stack,
-            CachedResult::Content { record, .. } => {
-                self.layers.iter().map(|(layer, _)| layer).eq(record.layer.iter())
-            }
+            CachedResult::Content { record, .. } => self.layers.iter().map(|(layer, _)| layer).eq(record.layer.iter()),
         };
         if !layers_fit {
             return Err(EntryError::Unfit("layers"));
         }
-        let CachedResult::Definition { record, documents, .. } = &self.result else { return Ok(()) };
+        let CachedResult::Definition { record, documents, chains, .. } = &self.result else { return Ok(()) };
+        let unpacked = chains.iter().filter_map(|(_, layer)| layer.as_ref());
+        if !chains.is_empty() && !unpacked.eq(self.layers.iter().map(|(layer, _)| layer)) {
+            return Err(EntryError::Unfit("chains"));
+        }
         let named = record.outcome.image.map(|image| vec![image.config, image.manifest]).unwrap_or_default();
         if documents.iter().map(|document| BlobDigest::of(document)).eq(named) {
             return Ok(());
@@ -142,6 +167,22 @@ impl Entry {
     /// If it does not.
     pub(crate) fn answers(self, asked: &Question) -> Result<Self, EntryError> {
         if self.question() == *asked { Ok(self) } else { Err(EntryError::OtherKey) }
+    }
+
+    /// Whether the result may be shared at all.
+    pub(crate) fn is_unmarked(&self) -> bool {
+        match &self.result {
+            CachedResult::Definition { record, .. } => record.outcome.marks == Marks::NONE,
+            CachedResult::Content { record, .. } => record.marks == Marks::NONE,
+        }
+    }
+
+    /// What names the record of a definition.
+    pub(crate) fn record_digest(&self) -> Option<RecordDigest> {
+        match &self.result {
+            CachedResult::Definition { record, .. } => Some(RecordDigest::of(&record.encode())),
+            CachedResult::Content { .. } => None,
+        }
     }
 
     /// What it answers.
@@ -174,8 +215,7 @@ impl Question {
 
 #[cfg(test)]
 mod tests {
-    use sinter_graph::digest::{OutcomeDigest, RecordDigest};
-    use sinter_graph::marks::Marks;
+    use sinter_graph::digest::OutcomeDigest;
     use sinter_store::Origin;
 
     use super::*;
@@ -202,7 +242,12 @@ mod tests {
         };
         let record = DefinitionRecord { outcome: Outcome { stack, image, marks: Marks::NONE }, inputs: vec![input] };
         Entry {
-            result: CachedResult::Definition { key: DefinitionKey::from_bytes([7; 32]), record, documents },
+            result: CachedResult::Definition {
+                key: DefinitionKey::from_bytes([7; 32]),
+                record,
+                documents,
+                chains: vec![],
+            },
             layers,
         }
     }

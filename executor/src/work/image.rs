@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::error::BuildError;
 use crate::needed::direct;
 use crate::record::{ImageBlobs, Known, Outcome, inherited_marks};
+use crate::shown_files::read_file;
 use crate::work::pull::unpacked;
 
 /// Makes the configuration and manifest of `image`.
@@ -64,7 +65,7 @@ fn check(context: &Context, id: NodeId, stack: &Stack) -> Result<(), BuildError>
     let tree = context.tree(stack)?;
     let look_up = |path: &str| look_up(&tree, path);
     let failed = RefCell::new(None);
-    let read = |path: &str| match context.read_file(stack, &tree, path) {
+    let read = |path: &str| match read_file(context, stack, &tree, path) {
         Ok(bytes) => bytes,
         Err(error) => {
             failed.replace(Some(error));

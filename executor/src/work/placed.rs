@@ -19,6 +19,7 @@ use crate::error::BuildError;
 use crate::placement::{ContentSource, Placed};
 use crate::record::ContentRecord;
 use crate::reload::publish_anew;
+use crate::work::pull::unpack_again;
 
 /// A new directory of a workspace.
 ///
@@ -114,6 +115,7 @@ fn last(place: &Path) -> Option<LayerDigest> {
 /// If a file changed since it was hashed, or if the disk refuses. If a layer they come from was damaged, it is dropped.
 fn write(context: &Context, placed: &Placed, directory: &Path, last: Option<LayerDigest>) -> Result<(), BuildError> {
     let layers: Vec<LayerDigest> = layers(placed).into_iter().copied().collect();
+    unpack_again(context, &layers)?;
     let lease = context.store.ensure(&layers)?;
     let content = |entry: &Entry| match placed.content.get(&entry.path) {
         Some(ContentSource::WorkTree { input, path }) => context.sources.open(*input, path),

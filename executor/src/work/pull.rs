@@ -25,21 +25,54 @@ const SMALL: u64 = 64 << 20;
 /// Makes the layers of a pulled image.
 pub(crate) fn pull(context: &Context, id: NodeId, input: InputId) -> Result<Outcome, BuildError> {
     let started = Instant::now();
-    let pulled = context.pins.pulled(input);
     let name = context.name(id);
     context.listener.on(Event::Started { node: id, name: name.clone(), work: Work::Pull });
+    let stack = unpack(context, input)?;
+    let sizes = stack.layers().into_iter().map(|layer| context.store.layer_size(&layer));
+    let bytes = sizes.sum::<Result<u64, StoreError>>()?;
+    let (elapsed, layer_bytes) = (started.elapsed(), Some(bytes));
+    context.listener.on(Event::Finished { node: id, name, work: Work::Pull, elapsed, layer_bytes });
+    Ok(Outcome { stack: stack.digest(), image: None, marks: Marks::NONE })
+}
+
+/// Unpacks what is missing of a pulled image; gives all of it.
+///
+/// # Errors
+/// If it cannot be had or unpacked.
+pub(crate) fn unpack(context: &Context, input: InputId) -> Result<Stack, BuildError> {
+    let pulled = context.pins.pulled(input);
     let mut stack = Stack::empty();
-    let mut bytes = 0;
     for (layer, chain) in pulled.image.layers.iter().zip(pulled.image.chains()) {
         if let Some(made) = layer_of(context, input, pulled, layer, &chain, &stack)? {
-            bytes += context.store.layer_size(&made)?;
             stack = stack.with(made);
             context.records.keep_stack(&stack)?;
         }
     }
-    let (elapsed, layer_bytes) = (started.elapsed(), Some(bytes));
-    context.listener.on(Event::Finished { node: id, name, work: Work::Pull, elapsed, layer_bytes });
-    Ok(Outcome { stack: stack.digest(), image: None, marks: Marks::NONE })
+    Ok(stack)
+}
+
+/// Makes sure that the bytes of pulled layers are here which are known from elsewhere: nobody but us can make them.
+///
+/// # Errors
+/// If an image cannot be had.
+pub(crate) fn unpack_again(context: &Context, layers: &[LayerDigest]) -> Result<(), BuildError> {
+    for layer in layers {
+        let is_foreign = || -> Result<bool, StoreError> {
+            let facts = context.store.facts(layer)?;
+            Ok(facts.is_some_and(|facts| matches!(facts.origin, Origin::Foreign { .. })))
+        };
+        if context.store.has_layer(layer)? || !is_foreign()? {
+            continue;
+        }
+        for input in context.pins.pulled_inputs() {
+            let known = unpacked(context, context.pins.pulled(input))?;
+            if known.is_some_and(|known| known.contains(layer)) {
+                unpack(context, input)?;
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the layers of a pulled image were unpacked to, the bottom one first; `None` if that is not known for all of them.
@@ -47,12 +80,23 @@ pub(crate) fn pull(context: &Context, id: NodeId, input: InputId) -> Result<Outc
 /// # Errors
 /// If records cannot be read.
 pub(crate) fn unpacked(context: &Context, pulled: &Pulled) -> Result<Option<Vec<LayerDigest>>, BuildError> {
-    let mut layers = Vec::new();
-    for chain in pulled.image.chains() {
-        let Some(record) = context.records.content(&key(&chain))? else { return Ok(None) };
-        layers.extend(record.layer);
-    }
-    Ok(Some(layers))
+    let records = chain_records(context, pulled)?;
+    Ok(records.map(|records| records.into_iter().filter_map(|(_, layer)| layer).collect()))
+}
+
+/// The key of each layer's chain, and what the layer came to.
+pub(crate) type ChainRecords = Vec<(ContentKey, Option<LayerDigest>)>;
+
+/// What each layer of a pulled image came to, under the key of its chain; `None` if that is not known for all of them.
+///
+/// # Errors
+/// If records cannot be read.
+pub(crate) fn chain_records(context: &Context, pulled: &Pulled) -> Result<Option<ChainRecords>, BuildError> {
+    let records = pulled.image.chains().into_iter().map(|chain| {
+        let key = key(&chain);
+        Ok(context.records.content(&key)?.map(|record| (key, record.layer)))
+    });
+    records.collect()
 }
 
 fn layer_of(

@@ -13,6 +13,7 @@ use sinter_graph::step::{StepDocument, base_environment};
 use sinter_graph::tree::Tree;
 use sinter_store::Origin;
 
+use crate::cache::{Question, import};
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::events::{Event, Work};
@@ -20,8 +21,10 @@ use crate::placement::{Placed, Purpose, place};
 use crate::record::{ContentRecord, Known, Outcome, inherited_marks};
 use crate::runner::{Ending, Inputs, StepResult};
 use crate::selection::{self, Ground};
+use crate::shown_files::find_user;
 use crate::users::{Identity, LARGEST_ID};
 use crate::work::placed;
+use crate::work::pull::unpack_again;
 use crate::work::remember::{is_known, remember};
 use crate::work::step_failure::{Failed, explain};
 use crate::work::transcript::Transcript;
@@ -38,15 +41,20 @@ struct Prepared {
 pub(crate) struct Made {
     pub(crate) outcome: Outcome,
     pub(crate) ran: bool,
+    /// Whether a cache knew it by what the step sees.
+    pub(crate) cached: bool,
 }
 
 /// Gives the tree that `step` stands on plus the layer its script leaves: remembered, or made.
 pub(crate) fn run(context: &Context, id: NodeId, step: &Step, known: &Known) -> Result<Made, BuildError> {
     let prepared = prepare(context, id, step, known)?;
     let key = prepared.document.key();
-    let (record, ran) = match hit(context, &key)? {
-        Some(record) => (record, false),
-        None => in_turn(context, id, step, &prepared, &key)?,
+    let (record, ran, cached) = match hit(context, &key)? {
+        Some((record, cached)) => (record, false, cached),
+        None => {
+            let (record, ran) = in_turn(context, id, step, &prepared, &key)?;
+            (record, ran, false)
+        }
     };
     if !ran {
         context.listener.on(Event::Hit { node: id, name: context.name(id) });
@@ -54,14 +62,23 @@ pub(crate) fn run(context: &Context, id: NodeId, step: &Step, known: &Known) -> 
     let stack = record.layer.map_or_else(|| prepared.stack.clone(), |layer| prepared.stack.with(layer));
     context.records.keep_stack(&stack)?;
     let marks = inherited_marks(known).union(record.marks);
-    Ok(Made { outcome: Outcome { stack: stack.digest(), image: None, marks }, ran })
+    Ok(Made { outcome: Outcome { stack: stack.digest(), image: None, marks }, ran, cached })
 }
 
-fn hit(context: &Context, key: &ContentKey) -> Result<Option<ContentRecord>, BuildError> {
-    match context.records.content(key)? {
-        Some(record) if is_known(context, &record)? => Ok(Some(record)),
-        _ => Ok(None),
+/// What is remembered here, or else in a cache; and whether it was there.
+fn hit(context: &Context, key: &ContentKey) -> Result<Option<(ContentRecord, bool)>, BuildError> {
+    context.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(*key);
+    let own = context.records.content(key)?;
+    if let Some(record) = own
+        && is_known(context, &record)?
+    {
+        return Ok(Some((record, false)));
     }
+    // In doubt about what elsewhere promised, it is not asked again.
+    let asked = (!context.is_suspicious()).then(|| context.caches.ask(&Question::Content(*key))).flatten();
+    let Some(entry) = asked else { return Ok(None) };
+    import(context, &entry)?;
+    Ok(context.records.content(key)?.map(|record| (record, true)))
 }
 
 /// Two derivations whose scripts see the same run one script, in this process and in others.
@@ -118,7 +135,7 @@ fn prepare(context: &Context, id: NodeId, step: &Step, known: &Known) -> Result<
 fn who(context: &Context, id: NodeId, step: &Step, stack: &Stack, tree: &Tree) -> Result<Identity, BuildError> {
     let inherited = context.configurations.inherited(step.from)?.user;
     let user = step.user.clone().or(inherited).filter(|user| !user.is_empty()).unwrap_or_else(|| "root".to_owned());
-    let Some(known) = context.identity(&user, stack, tree)? else {
+    let Some(known) = find_user(context, &user, stack, tree)? else {
         return Err(BuildError::NoSuchUser { node: id, name: context.name(id), user });
     };
     match known.unmapped() {
@@ -158,6 +175,7 @@ fn converse(
     key: &ContentKey,
 ) -> Result<(StepResult, Vec<u8>), BuildError> {
     let name = context.name(id);
+    unpack_again(context, &prepared.document.layers)?;
     let files = placed::layer(context, &prepared.placed, Origin::Placed, &name)?;
     let inputs = Inputs {
         store: &context.store,
