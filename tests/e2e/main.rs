@@ -6,6 +6,7 @@
 
 mod apart;
 mod bad_input;
+mod cache;
 mod callers;
 mod consumers;
 mod crashes;

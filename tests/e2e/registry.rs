@@ -1,7 +1,7 @@
 //! Images from registries and to them, against Debian's registry and the tools that people use.
 
 #[path = "../support/registry.rs"]
-mod server;
+pub(crate) mod server;
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::support::{Place, Ran, run};
 use server::{Kind, Registry};
 
 /// Pushes a small base to a registry, in the form that skopeo makes of it, and gives its reference.
-fn push_base(registry: &Registry, form: &[&str]) -> String {
+pub(crate) fn push_base(registry: &Registry, form: &[&str]) -> String {
     let place =
         Place::small("target base = image { from = small, env = { GREETING = \"hello\" }, cmd = [\"/bin/sh\"] }");
     let plain = format!("{}/team/plain:1", registry.host());
@@ -24,7 +24,7 @@ fn push_base(registry: &Registry, form: &[&str]) -> String {
     other
 }
 
-fn on(base: &str) -> Place {
+pub(crate) fn on(base: &str) -> Place {
     let place = Place::empty();
     place.write(
         "app.build",
