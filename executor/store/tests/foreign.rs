@@ -1,7 +1,8 @@
 //! Foreign layers come out as `umoci` unpacks them, file by file, and hostile ones leave nothing.
 //!
 //! A layer is written as lines: `dir NAME`, `file NAME TEXT`, `sym NAME TARGET`, `hard NAME TARGET`, `fifo NAME`,
-//! `char NAME MAJOR:MINOR`, then any of `mode=`, `uid=`, `gid=`, `mtime=` and `xattr.NAME=`.
+//! `char NAME MAJOR:MINOR`, then any of `mode=`, `uid=`, `gid=`, `mtime=` (the header's), `time=` (the extended header's)
+//! and `xattr.NAME=`.
 
 mod support;
 
@@ -24,12 +25,9 @@ fn tar_of(lines: &[&str]) -> Vec<u8> {
         let settings: BTreeMap<&str, &str> = words.iter().filter_map(|word| word.split_once('=')).collect();
         let plain: Vec<&str> = words.iter().copied().filter(|word| !word.contains('=')).collect();
         let argument = plain.get(2).copied().unwrap_or("");
-        let attributes: Vec<(String, &[u8])> = settings
-            .iter()
-            .filter_map(|(name, value)| Some((name.strip_prefix("xattr.")?, value)))
-            .map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.as_bytes()))
-            .collect();
-        builder.append_pax_extensions(attributes.iter().map(|(name, value)| (name.as_str(), *value))).expect("records");
+        let records = records(&settings);
+        let records = records.iter().map(|(name, value)| (name.as_str(), &value[..]));
+        builder.append_pax_extensions(records).expect("records");
         let mut header = tar::Header::new_gnu();
         let number = |name: &str, other: u64| settings.get(name).map_or(other, |text| text.parse().expect("a number"));
         let mode = settings.get("mode").map_or(if plain[0] == "dir" { 0o755 } else { 0o644 }, |text| {
@@ -38,7 +36,11 @@ fn tar_of(lines: &[&str]) -> Vec<u8> {
         header.set_mode(mode);
         header.set_uid(number("uid", 0));
         header.set_gid(number("gid", 0));
-        header.set_mtime(number("mtime", 1_000_000_000));
+        let mtime = settings.get("mtime").map_or(1_000_000_000, |text| text.parse::<i64>().expect("a number"));
+        header.set_mtime(mtime.cast_unsigned());
+        if mtime < 0 {
+            header.as_old_mut().mtime[..4].fill(0xff);
+        }
         header.set_size(0);
         let (kind, body): (tar::EntryType, &[u8]) = match plain[0] {
             "dir" => (tar::EntryType::Directory, b""),
@@ -70,6 +72,18 @@ fn tar_of(lines: &[&str]) -> Vec<u8> {
         builder.append(&header, body).expect("an entry");
     }
     builder.into_inner().expect("an archive")
+}
+
+/// The extended header of a line.
+fn records(settings: &BTreeMap<&str, &str>) -> Vec<(String, Vec<u8>)> {
+    let record = |(name, value): (&&str, &&str)| {
+        let value = value.as_bytes().to_vec();
+        match name.strip_prefix("xattr.") {
+            Some(attribute) => Some((format!("SCHILY.xattr.{attribute}"), value)),
+            None => (*name == "time").then(|| ("mtime".to_owned(), value)),
+        }
+    };
+    settings.iter().filter_map(record).collect()
 }
 
 struct Scene {
@@ -292,6 +306,31 @@ fn random_layer(random: &mut Random, layer: u64) -> Vec<u8> {
         }
     }
     tar_of(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// On a file system that holds more, the result is the same.
+#[test]
+fn times_beyond_the_disk_are_clamped() {
+    let (earliest, latest) = (-0x8000_0000_i64, 15_032_385_535_i64);
+    for (setting, expected) in [
+        ("time=-62135596800", earliest),
+        ("time=253402300799", latest),
+        ("time=9223372036854775807", latest),
+        ("time=99999999999999999999", latest),
+        ("mtime=253402300799", latest),
+        ("mtime=9223372036854775807", latest),
+        ("mtime=-62135596800", earliest),
+        ("mtime=-5", -5),
+        ("time=-5.5", -6),
+        ("time=15032385535", latest),
+    ] {
+        let lines = [format!("file a x {setting}"), format!("dir d {setting}"), format!("sym l a {setting}")];
+        let tar = tar_of(&lines.each_ref().map(String::as_str));
+        let scene = Scene::new();
+        let layer = scene.unpack(&[], &tar).expect(setting).expect("a layer");
+        let manifest = scene.store.manifest(&layer).expect("a manifest");
+        assert!(manifest.entries().iter().all(|entry| entry.mtime == expected), "{setting}: {manifest:?}");
+    }
 }
 
 #[test]

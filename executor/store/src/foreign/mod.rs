@@ -22,6 +22,7 @@ use sinter_graph::digest::{BlobDigest, LayerDigest};
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, LayerIndex, Manifest, Tree};
 
+use crate::archive::ArchiveError;
 use crate::ensure::Lease;
 use crate::error::{ForeignError, StoreError};
 use crate::facts::Origin;
@@ -75,8 +76,20 @@ impl Store {
         }
         let bodies = Bodies { bodies, staged: &staged, lease: &lease, below };
         make(&made, &manifest, &bodies).map_err(|error| failed(error.into()))?;
-        self.publish_layer(&made, manifest, origin).map(Some)
+        self.publish_layer(&made, manifest, origin).map(Some).map_err(|error| match error {
+            StoreError::Mismatch { source: ArchiveError::Changed { path, what }, .. } => {
+                failed(unholdable(&path, what))
+            }
+            error => error,
+        })
     }
+}
+
+/// Everything was made as the manifest says, so what differs is what the disk made of it.
+fn unholdable(path: &TreePath, what: &str) -> ForeignError {
+    let entry = String::from_utf8_lossy(path.as_bytes()).escape_debug().to_string();
+    let reason = format!("cannot be kept on the file system of the store, which changes {what}; name another --store");
+    ForeignError::Entry { entry, reason }
 }
 
 /// Where the contents of the entries are.

@@ -6,13 +6,14 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
+use std::num::IntErrorKind;
 use std::path::Path;
 
 use sinter_graph::FsError;
 use sinter_graph::digest::ContentHash;
 use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind};
-use tar::EntryType;
+use tar::{EntryType, Header};
 
 use super::apply::{Applied, Body, Source};
 use super::name::{Name, child, parse};
@@ -21,6 +22,10 @@ use crate::xattrs::{is_kept, plain_capability};
 
 /// The most entries of one layer.
 const MOST_ENTRIES: u64 = 10_000_000;
+/// The times that ext4 holds, from 1901 to 2446 (kernel documentation, `filesystems/ext4/inodes.rst`); xfs and btrfs hold
+/// them too. Others become the nearest of them, as on ext4 itself, so that a layer does not depend on the disk of a store.
+const EARLIEST: i64 = i32::MIN as i64;
+const LATEST: i64 = EARLIEST + (1 << 34) - 1;
 const ATTRIBUTE: &str = "SCHILY.xattr.";
 
 /// The most bytes from the content of one entry to that of the next: all its headers, which are held in memory.
@@ -228,12 +233,20 @@ fn dressed(entry: &mut TarEntry<'_, '_>, path: TreePath, kind: Kind) -> Result<E
     let mut made = Entry::new(path, kind, header.mode().map_err(odd)? & 0o7777);
     made.uid = id(header.uid().map_err(odd)?)?;
     made.gid = id(header.gid().map_err(odd)?)?;
-    made.mtime = i64::try_from(header.mtime().map_err(odd)?).unwrap_or(i64::MAX);
+    made.mtime = header_seconds(header).map_err(odd)?;
     if matches!(made.kind, Kind::Symlink { .. }) {
         // Linux has no other mode for links.
         made.mode = 0o777;
     }
-    let Some(records) = entry.pax_extensions().map_err(odd)? else { return Ok(made) };
+    extend(&mut made, entry)?;
+    made.mtime = made.mtime.clamp(EARLIEST, LATEST);
+    Ok(made)
+}
+
+/// Takes over what the extended header says.
+fn extend(made: &mut Entry, entry: &mut TarEntry<'_, '_>) -> Result<(), Refused> {
+    let id = |number: u64| u32::try_from(number).map_err(|_| Refused::from("has an owner that is no number of a user"));
+    let Some(records) = entry.pax_extensions().map_err(odd)? else { return Ok(()) };
     for record in records {
         let record = record.map_err(odd)?;
         let (Ok(key), value) = (record.key(), record.value_bytes()) else { continue };
@@ -253,19 +266,30 @@ fn dressed(entry: &mut TarEntry<'_, '_>, path: TreePath, kind: Kind) -> Result<E
             }
         }
     }
-    Ok(made)
+    Ok(())
 }
 
-/// Whole seconds of a decimal number, rounded down as the kernel does.
+/// The time in a header. GNU tar writes times before 1970 as binary numbers that begin with ones.
+fn header_seconds(header: &Header) -> io::Result<i64> {
+    let number = header.mtime()?;
+    let is_negative = header.as_old().mtime[0] == 0xff;
+    Ok(if is_negative { number.cast_signed() } else { i64::try_from(number).unwrap_or(i64::MAX) })
+}
+
+/// Whole seconds of a decimal number, rounded down as the kernel does; the nearest number there is for those beyond all.
 fn seconds(value: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(value).ok()?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let seconds: i64 = whole.parse().ok()?;
+    let seconds = match whole.parse::<i64>() {
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => i64::MAX,
+        Err(error) if *error.kind() == IntErrorKind::NegOverflow => i64::MIN,
+        result => result.ok()?,
+    };
     let is_below = text.starts_with('-') && fraction.bytes().any(|byte| byte != b'0');
-    if is_below { seconds.checked_sub(1) } else { Some(seconds) }
+    Some(if is_below { seconds.saturating_sub(1) } else { seconds })
 }
 
 #[cfg(test)]
@@ -274,9 +298,16 @@ mod tests {
 
     #[test]
     fn times_are_whole_seconds() {
-        for (text, expected) in
-            [("1", Some(1)), ("1.9", Some(1)), ("-1.5", Some(-2)), ("-2.000", Some(-2)), ("x", None), ("1.x", None)]
-        {
+        for (text, expected) in [
+            ("1", Some(1)),
+            ("1.9", Some(1)),
+            ("-1.5", Some(-2)),
+            ("-2.000", Some(-2)),
+            ("99999999999999999999", Some(i64::MAX)),
+            ("-99999999999999999999.5", Some(i64::MIN)),
+            ("x", None),
+            ("1.x", None),
+        ] {
             assert_eq!(seconds(text.as_bytes()), expected, "{text}");
         }
     }
