@@ -137,6 +137,68 @@ pub(crate) fn plain_capability(name: &[u8], value: Vec<u8>) -> Vec<u8> {
     plain
 }
 
+/// The attributes that hold an access control list (`linux/posix_acl_xattr.h`, version 2): a number of 4 bytes, then for
+/// each entry its tag, its permissions and an id, little-endian.
+const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
+const DEFAULT_LIST: &[u8] = b"system.posix_acl_default";
+const LIST_VERSION: [u8; 4] = [2, 0, 0, 0];
+const LIST_ENTRY: usize = 8;
+const TAG_OWNER: u16 = 0x01;
+const TAG_USER: u16 = 0x02;
+const TAG_GROUP_OF_FILE: u16 = 0x04;
+const TAG_GROUP: u16 = 0x08;
+const TAG_MASK: u16 = 0x10;
+const TAG_OTHER: u16 = 0x20;
+
+/// What the kernel makes of a mode and of access control lists that are set after it (`posix_acl_update_mode` of
+/// `fs/posix_acl.c`): a list changes the mode, and one that says no more than a mode is not kept. Lists that are none stay,
+/// for the kernel to refuse.
+pub(crate) fn settle_lists(mode: &mut u32, xattrs: &mut Xattrs) {
+    for name in [ACCESS_LIST, DEFAULT_LIST] {
+        let Some(mut entries) = xattrs.get(name).and_then(|value| list_entries(value)) else { continue };
+        let is_access = name == ACCESS_LIST;
+        if is_access && !entries.is_empty() {
+            *mode = (*mode & !0o777) | list_mode(&entries);
+        }
+        if entries.is_empty() || (is_access && entries.iter().all(|entry| is_of_mode(entry.0))) {
+            xattrs.remove(name);
+            continue;
+        }
+        for entry in entries.iter_mut().filter(|entry| !matches!(entry.0, TAG_USER | TAG_GROUP)) {
+            entry.2 = u32::MAX;
+        }
+        let mut value = LIST_VERSION.to_vec();
+        for (tag, permissions, id) in entries {
+            value.extend(tag.to_le_bytes().into_iter().chain(permissions.to_le_bytes()).chain(id.to_le_bytes()));
+        }
+        xattrs.insert(name.into(), value.into());
+    }
+}
+
+/// Tag, permissions and id of each entry.
+fn list_entries(value: &[u8]) -> Option<Vec<(u16, u16, u32)>> {
+    let body = value.strip_prefix(&LIST_VERSION)?;
+    if body.len() % LIST_ENTRY != 0 {
+        return None;
+    }
+    let entry = |bytes: &[u8]| {
+        let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        (half(0), half(2), u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]))
+    };
+    Some(body.chunks_exact(LIST_ENTRY).map(entry).collect())
+}
+
+const fn is_of_mode(tag: u16) -> bool {
+    matches!(tag, TAG_OWNER | TAG_GROUP_OF_FILE | TAG_OTHER)
+}
+
+/// The mode that a list shows as: the mask stands for the group, if there is one.
+fn list_mode(entries: &[(u16, u16, u32)]) -> u32 {
+    let of = |wanted: u16| entries.iter().find(|entry| entry.0 == wanted).map(|entry| u32::from(entry.1 & 7));
+    let group = of(TAG_MASK).or_else(|| of(TAG_GROUP_OF_FILE));
+    of(TAG_OWNER).unwrap_or(0) << 6 | group.unwrap_or(0) << 3 | of(TAG_OTHER).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //!
 //! A layer is written as lines: `dir NAME`, `file NAME TEXT`, `sym NAME TARGET`, `hard NAME TARGET`, `fifo NAME`,
 //! `char NAME MAJOR:MINOR`, then any of `mode=`, `uid=`, `gid=`, `mtime=` (the header's), `time=` (the extended header's)
-//! and `xattr.NAME=`.
+//! and `xattr.NAME=`, and `acl.access=` or `acl.default=` with entries like `user:6`, `mask:5` or `user.1000:7`.
 
 mod support;
 
@@ -77,6 +77,9 @@ fn tar_of(lines: &[&str]) -> Vec<u8> {
 /// The extended header of a line.
 fn records(settings: &BTreeMap<&str, &str>) -> Vec<(String, Vec<u8>)> {
     let record = |(name, value): (&&str, &&str)| {
+        if let Some(which) = name.strip_prefix("acl.") {
+            return Some((format!("SCHILY.xattr.system.posix_acl_{which}"), access_list(value)));
+        }
         let value = value.as_bytes().to_vec();
         match name.strip_prefix("xattr.") {
             Some(attribute) => Some((format!("SCHILY.xattr.{attribute}"), value)),
@@ -84,6 +87,29 @@ fn records(settings: &BTreeMap<&str, &str>) -> Vec<(String, Vec<u8>)> {
         }
     };
     settings.iter().filter_map(record).collect()
+}
+
+/// The bytes of an access control list, as `linux/posix_acl_xattr.h` has them. Ids that do not count are 0, which no kernel
+/// writes.
+fn access_list(text: &str) -> Vec<u8> {
+    let mut bytes = vec![2, 0, 0, 0];
+    for entry in text.split(',').filter(|entry| !entry.is_empty()) {
+        let (who, permissions) = entry.split_once(':').expect("two parts");
+        let (tag, id) = who.split_once('.').unwrap_or((who, "0"));
+        let tag: u16 = match (tag, who == tag) {
+            ("user", true) => 1,
+            ("user", false) => 2,
+            ("group", true) => 4,
+            ("group", false) => 8,
+            ("mask", _) => 16,
+            ("other", _) => 32,
+            other => panic!("no tag {other:?}"),
+        };
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(permissions.parse::<u16>().expect("a number").to_le_bytes());
+        bytes.extend(id.parse::<u32>().expect("a number").to_le_bytes());
+    }
+    bytes
 }
 
 struct Scene {
@@ -192,8 +218,15 @@ fn listing(root: &Path) -> BTreeMap<String, String> {
 fn attributes(path: &Path) -> String {
     let mut names = vec![0; 4096];
     let length = rustix::fs::listxattr(path, &mut names[..]).unwrap_or(0);
-    let names = names[..length].split(|&byte| byte == 0).filter(|name| name.starts_with(b"user."));
-    names.map(|name| format!(" {}", String::from_utf8_lossy(name))).collect()
+    let names = names[..length]
+        .split(|&byte| byte == 0)
+        .filter(|name| name.starts_with(b"user.") || name.starts_with(b"system."));
+    let shown = |name: &[u8]| {
+        let mut value = vec![0; 4096];
+        let length = rustix::fs::getxattr(path, name, &mut value[..]).expect("an attribute");
+        format!(" {}={}", String::from_utf8_lossy(name), value[..length].escape_ascii())
+    };
+    names.map(shown).collect()
 }
 
 type Case = (&'static str, &'static [&'static [&'static str]]);
@@ -203,6 +236,20 @@ const CASES: &[Case] = &[
     (
         "metadata",
         &[&["file s x mode=4755 uid=7 gid=8", "dir d mode=2700 uid=9", "file e x xattr.user.note=kept mtime=5"]],
+    ),
+    (
+        "access lists",
+        &[
+            &[
+                "file same x acl.access=user:6,group:4,other:4",
+                "file other x mode=4755 acl.access=user:6,group:0,other:1",
+                "file named x acl.access=user:6,user.7:7,group:4,mask:5,other:0",
+                "file masked x acl.access=user:6,group:4,mask:6,other:0",
+                "file empty x mode=750 acl.access=",
+                "dir d mode=2755 acl.access=user:7,group:5,other:5 acl.default=user:7,group:5,other:5",
+            ],
+            &["file same x"],
+        ],
     ),
     (
         "forms of names",

@@ -18,7 +18,7 @@ use tar::{EntryType, Header};
 use super::apply::{Applied, Body, Source};
 use super::name::{Name, child, parse};
 use crate::error::ForeignError;
-use crate::xattrs::{is_kept, plain_capability};
+use crate::xattrs::{is_kept, plain_capability, settle_lists};
 
 /// The most entries of one layer.
 const MOST_ENTRIES: u64 = 10_000_000;
@@ -240,6 +240,7 @@ fn dressed(entry: &mut TarEntry<'_, '_>, path: TreePath, kind: Kind) -> Result<E
     }
     extend(&mut made, entry)?;
     made.mtime = made.mtime.clamp(EARLIEST, LATEST);
+    settle_lists(&mut made.mode, &mut made.xattrs);
     Ok(made)
 }
 
