@@ -394,6 +394,7 @@ fn hostile_layers_are_refused_and_leave_nothing() {
         (&[], &["file .wh. x"], "deletes nothing"),
         (&[], &["file . x"], "has no name"),
         (&[], &["sym a"], "link to nothing"),
+        (&["file d x"], &["char d 0:0"], "take for a deletion"),
     ];
     for (below, lines, reason) in cases {
         let scene = Scene::new();

@@ -144,6 +144,9 @@ impl Reader<'_, '_> {
             EntryType::Fifo => Kind::Fifo,
             EntryType::Char => {
                 let (major, minor) = device(entry)?;
+                if (major, minor) == (0, 0) {
+                    return Err("is the character device 0:0, which overlay file systems take for a deletion".into());
+                }
                 Kind::CharacterDevice { major, minor }
             }
             EntryType::Block => {
