@@ -8,8 +8,9 @@ use sinter_graph::digest::{BlobDigest, ContentKey, LayerDigest};
 use sinter_graph::encode::Encoder;
 use sinter_graph::marks::Marks;
 use sinter_graph::stack::Stack;
+use sinter_graph::tree::{LayerIndex, Tree};
 use sinter_oci::LayerDescriptor;
-use sinter_store::{Foreign, Origin, StoreError};
+use sinter_store::{Foreign, Origin, Store, StoreError};
 
 use crate::context::Context;
 use crate::error::BuildError;
@@ -41,14 +42,14 @@ pub(crate) fn pull(context: &Context, id: NodeId, input: InputId) -> Result<Outc
 /// If it cannot be had or unpacked.
 pub(crate) fn unpack(context: &Context, input: InputId) -> Result<Stack, BuildError> {
     let pulled = context.pins.pulled(input);
-    let mut stack = Stack::empty();
+    let mut below = Below { stack: Stack::empty(), layers: Vec::new(), tree: Tree::new(), stacked: 0 };
     for (layer, chain) in pulled.image.layers.iter().zip(pulled.image.chains()) {
-        if let Some(made) = layer_of(context, input, pulled, layer, &chain, &stack)? {
-            stack = stack.with(made);
-            context.records.keep_stack(&stack)?;
+        if let Some(made) = layer_of(context, input, pulled, layer, &chain, &mut below)? {
+            below.push(made);
+            context.records.keep_stack(&below.stack)?;
         }
     }
-    Ok(stack)
+    Ok(below.stack)
 }
 
 /// Makes sure that the bytes of pulled layers are here which are known from elsewhere: nobody but us can make them.
@@ -73,6 +74,33 @@ pub(crate) fn unpack_again(context: &Context, layers: &[LayerDigest]) -> Result<
         }
     }
     Ok(())
+}
+
+/// The layers made so far, and what they show as far as that was asked for.
+struct Below {
+    stack: Stack,
+    layers: Vec<LayerDigest>,
+    tree: Tree,
+    /// How many of the layers the tree shows.
+    stacked: usize,
+}
+
+impl Below {
+    fn push(&mut self, layer: LayerDigest) {
+        self.stack = self.stack.with(layer);
+        self.layers.push(layer);
+    }
+
+    /// Stacks what is not in the tree yet: nothing twice, however many layers there are, and nothing at all if every layer
+    /// is known.
+    fn bring_up(&mut self, store: &Store) -> Result<(), StoreError> {
+        for index in self.stacked..self.layers.len() {
+            let manifest = store.manifest(&self.layers[index])?;
+            self.tree = std::mem::take(&mut self.tree).extended(LayerIndex(index), &manifest);
+            self.stacked = index + 1;
+        }
+        Ok(())
+    }
 }
 
 /// What the layers of a pulled image were unpacked to, the bottom one first; `None` if that is not known for all of them.
@@ -105,7 +133,7 @@ fn layer_of(
     pulled: &Pulled,
     layer: &LayerDescriptor,
     chain: &BlobDigest,
-    stack: &Stack,
+    below: &mut Below,
 ) -> Result<Option<LayerDigest>, BuildError> {
     let key = key(chain);
     if let Some(record) = context.records.content(&key)?
@@ -122,8 +150,10 @@ fn layer_of(
     let opened = layer.media_type.compression().reader(blob);
     let mut tar =
         opened.map_err(|error| failed(sinter_graph::FsError::new(context.store.root(), "read", error).into()))?;
+    below.bring_up(&context.store)?;
     let made = context.store.unpack_foreign(Foreign {
-        below: &stack.layers(),
+        below: &below.layers,
+        tree: &below.tree,
         tar: &mut tar,
         diff_id: layer.diff_id,
         limit: layer.size.saturating_mul(MOST_EXPANSION).max(SMALL),
@@ -142,7 +172,9 @@ fn layer_of(
         }
         made => made?,
     };
-    context.records.put_content(&key, &ContentRecord { layer: made, from: stack.digest(), marks: Marks::NONE })?;
+    context
+        .records
+        .put_content(&key, &ContentRecord { layer: made, from: below.stack.digest(), marks: Marks::NONE })?;
     Ok(made)
 }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::Command;
 
 use sinter_graph::digest::{BlobDigest, LayerDigest};
+use sinter_graph::tree::{LayerIndex, Tree};
 use sinter_store::{Foreign, Origin, Store, StoreError, export_tree};
 use support::Random;
 
@@ -125,8 +126,11 @@ impl Scene {
     }
 
     fn unpack(&self, below: &[LayerDigest], tar: &[u8]) -> Result<Option<LayerDigest>, StoreError> {
+        let manifests: Vec<_> = below.iter().map(|layer| self.store.manifest(layer).expect("a manifest")).collect();
+        let tree = Tree::stack((0..).map(LayerIndex).zip(manifests.iter().map(|manifest| &**manifest)));
         self.store.unpack_foreign(Foreign {
             below,
+            tree: &tree,
             tar: &mut &tar[..],
             diff_id: BlobDigest::of(tar),
             limit: 1 << 30,
@@ -355,6 +359,26 @@ fn random_layer(random: &mut Random, layer: u64) -> Vec<u8> {
     tar_of(&lines.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+#[test]
+fn layers_below_are_needed_for_links_only() {
+    for (lines, is_needed) in [
+        (&["file b x", "dir d mode=700", "file d/.wh.gone -", "file d/.wh..wh..opq -"][..], false),
+        (&["hard b a", "file b x"], false),
+        (&["hard b a"], true),
+    ] {
+        let scene = Scene::new();
+        let tar = tar_of(&["file a text", "dir d", "file d/gone x"]);
+        let below = scene.unpack(&[], &tar).expect("a layer").expect("a layer");
+        fs::remove_dir_all(scene.store.root().join("layers").join(below.hex()).join("fs")).expect("removed");
+        let store = Store::open(scene.store.root()).expect("a store");
+        let scene = Scene { store, ..scene };
+        match scene.unpack(&[below], &tar_of(lines)) {
+            Err(StoreError::MissingLayer { digest }) => assert!(is_needed && digest == below, "{lines:?}"),
+            made => assert!(made.expect("a layer").is_some() && !is_needed, "{lines:?}"),
+        }
+    }
+}
+
 /// On a file system that holds more, the result is the same.
 #[test]
 fn times_beyond_the_disk_are_clamped() {
@@ -416,7 +440,8 @@ fn bytes_that_are_others_are_refused() {
     let tar = tar_of(&["dir a", "file a/b some-text-that-is-there"]);
     let unpack = |bytes: &[u8], diff_id: BlobDigest, limit: u64| {
         let mut reader = bytes;
-        let foreign = Foreign { below: &[], tar: &mut reader, diff_id, limit, origin: Origin::Captured };
+        let foreign =
+            Foreign { below: &[], tree: &Tree::new(), tar: &mut reader, diff_id, limit, origin: Origin::Captured };
         scene.store.unpack_foreign(foreign).expect_err("refused").to_string()
     };
     let right = BlobDigest::of(&tar);
@@ -441,7 +466,14 @@ fn bytes_that_are_others_are_refused() {
     header.set_size(1 << 40);
     header.set_cksum();
     let mut endless = std::io::Read::chain(&header.as_bytes()[..], std::io::repeat(b'9'));
-    let foreign = Foreign { below: &[], tar: &mut endless, diff_id: right, limit: 1 << 30, origin: Origin::Captured };
+    let foreign = Foreign {
+        below: &[],
+        tree: &Tree::new(),
+        tar: &mut endless,
+        diff_id: right,
+        limit: 1 << 30,
+        origin: Origin::Captured,
+    };
     let error = scene.store.unpack_foreign(foreign).expect_err("refused").to_string();
     assert!(error.contains("longer than any honest one"), "{error}");
 }

@@ -5,7 +5,6 @@
 //! file stay together, and a link to a file of a lower layer brings that file into this one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use sinter_graph::digest::ContentHash;
 use sinter_graph::path::TreePath;
@@ -46,11 +45,14 @@ struct Node {
     body: Option<usize>,
 }
 
+/// Names by the layer and the path that carry their file.
+type LinksBelow = BTreeMap<(LayerIndex, TreePath), Vec<TreePath>>;
+
 /// A tree and the changes made to it so far.
 pub(super) struct Applied<'a> {
     below: &'a Tree,
-    /// The layers that tree is made of.
-    layers: &'a [Arc<Manifest>],
+    /// The further names of the files of that tree that have several; only known once one was asked for.
+    links_below: Option<LinksBelow>,
     upper: BTreeMap<TreePath, Node>,
     /// What of the tree below does not show any more, with all below it.
     hidden: BTreeSet<TreePath>,
@@ -61,14 +63,24 @@ pub(super) struct Applied<'a> {
     bodies: Vec<Body>,
 }
 
+fn links_of(tree: &Tree) -> LinksBelow {
+    let mut links = LinksBelow::new();
+    for shown in tree.iter() {
+        if let Some(carrier) = &shown.link_of {
+            links.entry((shown.layer, carrier.clone())).or_default().push(shown.entry.path.clone());
+        }
+    }
+    links
+}
+
 /// Why a change cannot be made.
 pub(super) type Reason = String;
 
 impl<'a> Applied<'a> {
-    pub(super) const fn on(below: &'a Tree, layers: &'a [Arc<Manifest>]) -> Self {
+    pub(super) const fn on(below: &'a Tree) -> Self {
         Self {
             below,
-            layers,
+            links_below: None,
             upper: BTreeMap::new(),
             hidden: BTreeSet::new(),
             touched: BTreeSet::new(),
@@ -171,19 +183,16 @@ impl<'a> Applied<'a> {
     }
 
     /// The names under which a file of a layer below still shows, and where this layer has put nothing else.
-    fn names_below(&self, layer: LayerIndex, carrier: &TreePath) -> Vec<TreePath> {
-        let entries = self.layers.get(layer.0).map(|manifest| manifest.entries()).unwrap_or_default();
-        let is_name = |entry: &&Entry| match &entry.kind {
-            Kind::HardLink { to } => to == carrier,
-            _ => entry.path == *carrier,
-        };
-        let shows = |path: &&TreePath| {
-            !self.upper.contains_key(*path)
+    fn names_below(&mut self, layer: LayerIndex, carrier: &TreePath) -> Vec<TreePath> {
+        let file = (layer, carrier.clone());
+        let links = self.links_below.get_or_insert_with(|| links_of(self.below)).get(&file).cloned();
+        let shows = |path: &TreePath| {
+            !self.upper.contains_key(path)
                 && self.lower(path).is_some_and(|shown| {
                     shown.layer == layer && *shown.link_of.as_ref().unwrap_or(&shown.entry.path) == *carrier
                 })
         };
-        entries.iter().filter(is_name).map(|entry| &entry.path).filter(shows).cloned().collect()
+        links.unwrap_or_default().into_iter().chain([file.1]).filter(shows).collect()
     }
 
     /// Deletes what lower layers have at a path.

@@ -12,6 +12,7 @@ mod apply;
 mod name;
 mod read;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -32,8 +33,10 @@ use apply::{Applied, Body, Source};
 
 /// A foreign layer to unpack.
 pub struct Foreign<'a> {
-    /// The layers below, the bottom one first, all in the store.
+    /// The layers below, the bottom one first. Their bytes are asked for only where a link leads to them.
     pub below: &'a [LayerDigest],
+    /// What those layers show; a layer's number in it is its place in `below`.
+    pub tree: &'a Tree,
     /// The uncompressed tar.
     pub tar: &'a mut dyn Read,
     /// SHA-256 of that tar.
@@ -51,17 +54,13 @@ impl Store {
     /// If the bytes are not those of `diff_id`, hold something that cannot be part of a tree, or exceed the limit; if a layer
     /// below is gone; if the disk refuses. Nothing is published then.
     pub fn unpack_foreign(&self, foreign: Foreign<'_>) -> Result<Option<LayerDigest>, StoreError> {
-        let Foreign { below, tar, diff_id, limit, origin } = foreign;
+        let Foreign { below, tree, tar, diff_id, limit, origin } = foreign;
         let failed = |source| StoreError::Foreign { layer: diff_id, source };
-        let lease = self.ensure(below)?;
-        let manifests = below.iter().map(|layer| self.manifest(layer)).collect::<Result<Vec<_>, _>>()?;
-        let places = (0..).map(LayerIndex);
-        let tree = Tree::stack(places.zip(manifests.iter().map(|manifest| &**manifest)));
         let workspace = self.workspace()?;
         let (staged, made) = (workspace.path().join("staged"), workspace.path().join("layer"));
         std::fs::create_dir(&staged).map_err(|error| FsError::new(&staged, "create", error))?;
         let mut hashing = Hashing { bytes: tar, hasher: Sha256::new(), left: limit, limit };
-        let mut applied = Applied::on(&tree, &manifests);
+        let mut applied = Applied::on(tree);
         read::read(&mut hashing, &staged, &mut applied).map_err(|error| failed(hashing.explain(error)))?;
         // What follows the end of the archive is part of the bytes that the digest names.
         let drained = io::copy(&mut hashing, &mut io::sink()).map_err(ForeignError::Input);
@@ -74,6 +73,7 @@ impl Store {
         if manifest.is_empty() {
             return Ok(None);
         }
+        let lease = self.ensure(&linked(&bodies, below))?;
         let bodies = Bodies { bodies, staged: &staged, lease: &lease, below };
         make(&made, &manifest, &bodies).map_err(|error| failed(error.into()))?;
         self.publish_layer(&made, manifest, origin).map(Some).map_err(|error| match error {
@@ -92,9 +92,18 @@ fn unholdable(path: &TreePath, what: &str) -> ForeignError {
     ForeignError::Entry { entry, reason }
 }
 
+/// The layers below whose files are in this layer too.
+fn linked(bodies: &BTreeMap<TreePath, Body>, below: &[LayerDigest]) -> Vec<LayerDigest> {
+    let lower = bodies.values().filter_map(|body| match body.source {
+        Source::Lower { layer, .. } => below.get(layer.0).copied(),
+        Source::Staged(_) => None,
+    });
+    lower.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// Where the contents of the entries are.
 struct Bodies<'a> {
-    bodies: std::collections::BTreeMap<TreePath, Body>,
+    bodies: BTreeMap<TreePath, Body>,
     staged: &'a Path,
     lease: &'a Lease,
     below: &'a [LayerDigest],
