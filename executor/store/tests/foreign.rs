@@ -263,6 +263,9 @@ const CASES: &[Case] = &[
     ("deletions", &[&["dir a", "file a/b 1", "file a/c 2", "file d 3"], &["file a/.wh.b -", "file .wh.d -"]]),
     ("deletion of a tree", &[&["dir a", "dir a/b", "file a/b/c 1"], &["file .wh.a -"]]),
     ("deletion of nothing", &[&["dir a"], &["file a/.wh.nothing -", "file .wh.gone -"]]),
+    ("deletion below a file", &[&["file a x", "sym l a"], &["file a/.wh.b -", "file l/.wh.b -", "file a/b/.wh.c -"]]),
+    ("deletion below a new file", &[&["dir a", "file a/b x"], &["file a x", "file a/.wh.b -", "file c y"]]),
+    ("opaque below a file", &[&["file a x"], &["file a/.wh..wh..opq -", "file c y"]]),
     ("opaque", &[&["dir a", "file a/b 1", "file a/c 2"], &["dir a", "file a/.wh..wh..opq -", "file a/d 3"]]),
     (
         "opaque after what it does not hide",
@@ -419,6 +422,9 @@ fn hostile_layers_are_refused_and_leave_nothing() {
         (&[], &["file . x"], "has no name"),
         (&[], &["sym a"], "link to nothing"),
         (&["file d x"], &["char d 0:0"], "take for a deletion"),
+        (&["file a x"], &["hard a a"], "link to itself"),
+        (&["dir d", "file d/a x", "sym l d"], &["hard d/a l/a"], "link to itself"),
+        (loops, &["file a/.wh.x -"], "in a circle"),
     ];
     for (below, lines, reason) in cases {
         let scene = Scene::new();

@@ -76,6 +76,26 @@ fn links_of(tree: &Tree) -> LinksBelow {
 /// Why a change cannot be made.
 pub(super) type Reason = String;
 
+/// Why a way leads nowhere.
+pub(super) enum Astray {
+    /// Its links lead in a circle.
+    Circle,
+    /// A part of it is something else than a directory.
+    NoDirectory(TreePath),
+    /// A part of it is no name.
+    Name(&'static str),
+}
+
+impl From<Astray> for Reason {
+    fn from(astray: Astray) -> Self {
+        match astray {
+            Astray::Circle => "lies behind links that lead in a circle".to_owned(),
+            Astray::NoDirectory(path) => format!("lies below `{path}`, which is no directory"),
+            Astray::Name(reason) => reason.to_owned(),
+        }
+    }
+}
+
 impl<'a> Applied<'a> {
     pub(super) const fn on(below: &'a Tree) -> Self {
         Self {
@@ -90,7 +110,7 @@ impl<'a> Applied<'a> {
     }
 
     /// Where a directory is, when links are followed; it need not be there.
-    pub(super) fn directory(&self, way: &[Vec<u8>]) -> Result<TreePath, Reason> {
+    pub(super) fn directory(&self, way: &[Vec<u8>]) -> Result<TreePath, Astray> {
         let mut here = TreePath::root();
         let mut pending: Vec<Vec<u8>> = way.iter().rev().cloned().collect();
         let mut links = 0;
@@ -99,12 +119,12 @@ impl<'a> Applied<'a> {
                 here = here.parent().unwrap_or_else(TreePath::root);
                 continue;
             }
-            let next = child(&here, &name)?;
+            let next = child(&here, &name).map_err(Astray::Name)?;
             match self.get(&next).map(|entry| &entry.kind) {
                 Some(Kind::Symlink { target }) => {
                     links += 1;
                     if links > MOST_LINKS {
-                        return Err("lies behind links that lead in a circle".to_owned());
+                        return Err(Astray::Circle);
                     }
                     if target.starts_with(b"/") {
                         here = TreePath::root();
@@ -114,7 +134,7 @@ impl<'a> Applied<'a> {
                     pending.extend(parts.into_iter().rev());
                 }
                 Some(Kind::Directory) | None => here = next,
-                Some(_) => return Err(format!("lies below `{next}`, which is no directory")),
+                Some(_) => return Err(Astray::NoDirectory(next)),
             }
         }
         Ok(here)
@@ -151,7 +171,7 @@ impl<'a> Applied<'a> {
     /// Gives what is at `target` another name.
     pub(super) fn link(&mut self, path: TreePath, target: &TreePath) -> Result<(), Reason> {
         if path == *target {
-            return Ok(());
+            return Err("is a hard link to itself".to_owned());
         }
         let node = self.upper.get(target).map(|node| (node.entry.clone(), node.body));
         let (entry, body) = match node {
@@ -259,7 +279,7 @@ impl<'a> Applied<'a> {
         let Some(parent) = path.parent().filter(|parent| !parent.is_root()) else { return Ok(()) };
         match self.get(&parent).map(|entry| &entry.kind) {
             Some(Kind::Directory) => Ok(()),
-            Some(_) => Err(format!("lies below `{parent}`, which is no directory")),
+            Some(_) => Err(Astray::NoDirectory(parent).into()),
             None => {
                 self.make_parents(&parent)?;
                 self.touch(&parent);

@@ -15,7 +15,7 @@ use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind};
 use tar::{EntryType, Header};
 
-use super::apply::{Applied, Body, Source};
+use super::apply::{Applied, Astray, Body, Source};
 use super::name::{Name, child, parse};
 use crate::error::ForeignError;
 use crate::xattrs::{is_kept, plain_capability, settle_lists};
@@ -101,19 +101,29 @@ impl Reader<'_, '_> {
             }
             Name::Root => Err("has no name".into()),
             Name::Opaque(way) => {
-                let directory = self.applied.directory(&way)?;
-                self.applied.opaque(&directory);
+                if let Some(directory) = self.emptied(&way)? {
+                    self.applied.opaque(&directory);
+                }
                 Ok(())
             }
             Name::Whiteout(way, deleted) => {
-                let path = child(&self.applied.directory(&way)?, &deleted)?;
-                self.applied.whiteout(&path);
+                if let Some(directory) = self.emptied(&way)? {
+                    self.applied.whiteout(&child(&directory, &deleted)?);
+                }
                 Ok(())
             }
             Name::Entry(way, last) => {
                 let path = child(&self.applied.directory(&way)?, &last)?;
                 self.put(entry, path, kind, name.ends_with(b"/"))
             }
+        }
+    }
+
+    /// The directory in which something is deleted; `None` if there is none, and so nothing to delete.
+    fn emptied(&self, way: &[Vec<u8>]) -> Result<Option<TreePath>, Refused> {
+        match self.applied.directory(way) {
+            Err(Astray::NoDirectory(_)) => Ok(None),
+            result => Ok(Some(result?)),
         }
     }
 
@@ -208,6 +218,12 @@ impl From<&str> for Refused {
 impl From<String> for Refused {
     fn from(reason: String) -> Self {
         Self::Reason(reason)
+    }
+}
+
+impl From<Astray> for Refused {
+    fn from(astray: Astray) -> Self {
+        Self::Reason(astray.into())
     }
 }
 
