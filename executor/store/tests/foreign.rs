@@ -382,6 +382,16 @@ fn layers_below_are_needed_for_links_only() {
     }
 }
 
+#[test]
+fn attributes_of_links_and_devices_are_no_part() {
+    for line in ["sym a b", "fifo a", "char a 1:3"] {
+        let unpack = |line: &str| Scene::new().unpack(&[], &tar_of(&[line])).expect(line).expect("a layer");
+        for attribute in ["xattr.user.note=x", "xattr.security.capability=x", "acl.access=user:7,group:7,other:7"] {
+            assert_eq!(unpack(&format!("{line} {attribute}")), unpack(line), "{line} {attribute}");
+        }
+    }
+}
+
 /// On a file system that holds more, the result is the same.
 #[test]
 fn times_beyond_the_disk_are_clamped() {

@@ -259,7 +259,12 @@ fn dressed(entry: &mut TarEntry<'_, '_>, path: TreePath, kind: Kind) -> Result<E
     }
     extend(&mut made, entry)?;
     made.mtime = made.mtime.clamp(EARLIEST, LATEST);
-    settle_lists(&mut made.mode, &mut made.xattrs);
+    if matches!(made.kind, Kind::Directory | Kind::File { .. }) {
+        settle_lists(&mut made.mode, &mut made.xattrs);
+    } else {
+        // Nothing else gets attributes on the disk, so no layer may say that it has any.
+        made.xattrs.clear();
+    }
     Ok(made)
 }
 
