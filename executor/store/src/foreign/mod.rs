@@ -10,6 +10,7 @@
 
 mod apply;
 mod name;
+mod owners;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -17,6 +17,7 @@ use tar::{EntryType, Header};
 
 use super::apply::{Applied, Astray, Body, Source};
 use super::name::{Name, child, parse};
+use super::owners::{Owners, no_id};
 use crate::error::ForeignError;
 use crate::xattrs::{is_kept, plain_capability, settle_lists};
 
@@ -35,7 +36,8 @@ const LONGEST_HEADERS: u64 = 4 << 20;
 pub(super) fn read(archive: &mut dyn Read, staged: &Path, applied: &mut Applied<'_>) -> Result<(), ForeignError> {
     let allowance = Cell::new(LONGEST_HEADERS);
     let mut archive = tar::Archive::new(Metered { archive, allowance: &allowance });
-    let mut reader = Reader { staged, applied, count: 0, buffer: vec![0; 256 * 1024] };
+    let owners = Owners::of_this_process()?;
+    let mut reader = Reader { staged, applied, owners, count: 0, buffer: vec![0; 256 * 1024] };
     let mut entries = archive.entries().map_err(ForeignError::Input)?;
     loop {
         allowance.set(LONGEST_HEADERS);
@@ -67,6 +69,7 @@ impl Read for Metered<'_> {
 struct Reader<'a, 'b> {
     staged: &'a Path,
     applied: &'a mut Applied<'b>,
+    owners: Owners,
     count: u64,
     buffer: Vec<u8>,
 }
@@ -96,7 +99,7 @@ impl Reader<'_, '_> {
         match parse(name)? {
             Name::Ignored => Ok(()),
             Name::Root if kind == EntryType::Directory => {
-                let made = dressed(entry, TreePath::root(), Kind::Directory)?;
+                let made = self.dressed(entry, TreePath::root(), Kind::Directory)?;
                 Ok(self.applied.put(made)?)
             }
             Name::Root => Err("has no name".into()),
@@ -165,13 +168,20 @@ impl Reader<'_, '_> {
             }
             other => return Err(format!("is of the type {:?}, which no file has", other.as_byte() as char).into()),
         };
-        let made = dressed(entry, path, kind)?;
+        let made = self.dressed(entry, path, kind)?;
         Ok(self.applied.put(made)?)
+    }
+
+    /// An entry with its metadata, if it can be had here.
+    fn dressed(&self, entry: &mut TarEntry<'_, '_>, path: TreePath, kind: Kind) -> Result<Entry, Refused> {
+        let made = dressed(entry, path, kind)?;
+        self.owners.check(&made)?;
+        Ok(made)
     }
 
     fn file(&mut self, entry: &mut TarEntry<'_, '_>, path: TreePath) -> Result<(), Refused> {
         let empty = Kind::File { size: 0, content: ContentHash::from_bytes([0; 32]) };
-        let made = dressed(entry, path, empty)?;
+        let made = self.dressed(entry, path, empty)?;
         let number = self.count;
         let (size, hash) = self.stage(entry, number)?;
         let source = Source::Staged(usize::try_from(number).unwrap_or(usize::MAX));
@@ -237,6 +247,10 @@ fn odd(error: io::Error) -> Refused {
     Refused::Reason(format!("has an odd header: {error}"))
 }
 
+fn id(what: &str, number: u64) -> Result<u32, Refused> {
+    u32::try_from(number).map_err(|_| Refused::Reason(no_id(what, number)))
+}
+
 fn link_name(entry: &TarEntry<'_, '_>) -> Result<Vec<u8>, Refused> {
     let name = entry.link_name_bytes().map(|name| name.into_owned()).unwrap_or_default();
     if name.is_empty() || name.contains(&0) {
@@ -248,10 +262,9 @@ fn link_name(entry: &TarEntry<'_, '_>) -> Result<Vec<u8>, Refused> {
 /// An entry with the metadata of its header and its extended header.
 fn dressed(entry: &mut TarEntry<'_, '_>, path: TreePath, kind: Kind) -> Result<Entry, Refused> {
     let header = entry.header();
-    let id = |number: u64| u32::try_from(number).map_err(|_| Refused::from("has an owner that is no number of a user"));
     let mut made = Entry::new(path, kind, header.mode().map_err(odd)? & 0o7777);
-    made.uid = id(header.uid().map_err(odd)?)?;
-    made.gid = id(header.gid().map_err(odd)?)?;
+    made.uid = id("user", header.uid().map_err(odd)?)?;
+    made.gid = id("group", header.gid().map_err(odd)?)?;
     made.mtime = header_seconds(header).map_err(odd)?;
     if matches!(made.kind, Kind::Symlink { .. }) {
         // Linux has no other mode for links.
@@ -270,15 +283,14 @@ fn dressed(entry: &mut TarEntry<'_, '_>, path: TreePath, kind: Kind) -> Result<E
 
 /// Takes over what the extended header says.
 fn extend(made: &mut Entry, entry: &mut TarEntry<'_, '_>) -> Result<(), Refused> {
-    let id = |number: u64| u32::try_from(number).map_err(|_| Refused::from("has an owner that is no number of a user"));
     let Some(records) = entry.pax_extensions().map_err(odd)? else { return Ok(()) };
     for record in records {
         let record = record.map_err(odd)?;
         let (Ok(key), value) = (record.key(), record.value_bytes()) else { continue };
         let number = || std::str::from_utf8(value).ok().and_then(|text| text.parse::<u64>().ok());
         match key {
-            "uid" => made.uid = id(number().ok_or("has an odd owner")?)?,
-            "gid" => made.gid = id(number().ok_or("has an odd group")?)?,
+            "uid" => made.uid = id("user", number().ok_or("has an odd owner")?)?,
+            "gid" => made.gid = id("group", number().ok_or("has an odd group")?)?,
             "mtime" => made.mtime = seconds(value).ok_or("has an odd time")?,
             key if key.starts_with("GNU.sparse.") => {
                 return Err("is a sparse file in a form of GNU tar that cannot be read".into());
