@@ -9,7 +9,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -390,6 +390,22 @@ fn attributes_of_links_and_devices_are_no_part() {
             assert_eq!(unpack(&format!("{line} {attribute}")), unpack(line), "{line} {attribute}");
         }
     }
+}
+
+#[test]
+fn the_place_of_the_store_hands_nothing_down() {
+    let lines = ["dir d", "file d/a x mode=640", "file b x mode=4755", "fifo p", "sym l b", "char n 1:3"];
+    let unpack = |scene: &Scene| scene.unpack(&[], &tar_of(&lines)).expect("a layer").expect("a layer");
+    let plain = unpack(&Scene::new());
+    let directory = tempfile::tempdir().expect("a directory");
+    let list = access_list("user:7,user.9:7,group:7,mask:7,other:5");
+    for name in ["system.posix_acl_default", "system.posix_acl_access"] {
+        rustix::fs::setxattr(directory.path(), name, &list, rustix::fs::XattrFlags::empty()).expect("a list");
+    }
+    std::os::unix::fs::chown(directory.path(), None, Some(9)).expect("a group");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o2775)).expect("a mode");
+    let store = Store::open(&directory.path().join("store")).expect("a store");
+    assert_eq!(unpack(&Scene { directory, store }), plain);
 }
 
 /// On a file system that holds more, the result is the same.

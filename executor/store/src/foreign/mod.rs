@@ -25,6 +25,7 @@ use sinter_graph::path::TreePath;
 use sinter_graph::tree::{Entry, Kind, LayerIndex, Manifest, Tree};
 
 use crate::archive::ArchiveError;
+use crate::dress::dress_root;
 use crate::ensure::Lease;
 use crate::error::{ForeignError, StoreError};
 use crate::facts::Origin;
@@ -59,7 +60,11 @@ impl Store {
         let failed = |source| StoreError::Foreign { layer: diff_id, source };
         let workspace = self.workspace()?;
         let (staged, made) = (workspace.path().join("staged"), workspace.path().join("layer"));
-        std::fs::create_dir(&staged).map_err(|error| FsError::new(&staged, "create", error))?;
+        for directory in [&staged, &made] {
+            std::fs::create_dir(directory).map_err(|error| FsError::new(directory, "create", error))?;
+            // What the directory of the store hands down would come to every file made below.
+            dress_root(directory, None)?;
+        }
         let mut hashing = Hashing { bytes: tar, hasher: Sha256::new(), left: limit, limit };
         let mut applied = Applied::on(tree);
         read::read(&mut hashing, &staged, &mut applied).map_err(|error| failed(hashing.explain(error)))?;
