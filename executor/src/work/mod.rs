@@ -1,5 +1,6 @@
 //! Making results: one module for each kind of derivation. Called on threads that may block.
 
+mod beside;
 mod capped_log;
 pub(crate) mod image;
 pub(crate) mod merge;

@@ -1,5 +1,6 @@
 //! Unpacking an image that somebody else made, layer by layer.
 
+use std::io::Read;
 use std::time::Instant;
 
 use sinter_graph::SEMANTICS;
@@ -17,6 +18,7 @@ use crate::error::BuildError;
 use crate::events::{Event, Work};
 use crate::images::{ImageError, Pulled};
 use crate::record::{ContentRecord, Outcome};
+use crate::work::beside::read_beside;
 
 /// So many times its own length a blob may unpack to; gzip cannot do more than about a thousand.
 const MOST_EXPANSION: u64 = 2_000;
@@ -147,23 +149,24 @@ fn layer_of(
     let fetched = context.with_images(|images| images.fetch(&pulled.source, &pulled.image.layers));
     fetched.map_err(failed)?;
     let blob = context.store.open_blob(&layer.blob)?.ok_or(StoreError::MissingBlob { digest: layer.blob })?;
-    let opened = layer.media_type.compression().reader(blob);
-    let mut tar =
-        opened.map_err(|error| failed(sinter_graph::FsError::new(context.store.root(), "read", error).into()))?;
     below.bring_up(&context.store)?;
-    let made = context.store.unpack_foreign(Foreign {
-        below: &below.layers,
-        tree: &below.tree,
-        tar: &mut tar,
-        diff_id: layer.diff_id,
-        limit: layer.size.saturating_mul(MOST_EXPANSION).max(SMALL),
-        origin: Origin::Foreign {
-            media_type: layer.media_type.to_string(),
-            blob: layer.blob,
-            blob_size: layer.size,
-            chain: *chain,
-        },
-    });
+    let compression = layer.media_type.compression();
+    let unpack = |tar: &mut dyn Read| {
+        context.store.unpack_foreign(Foreign {
+            below: &below.layers,
+            tree: &below.tree,
+            tar,
+            diff_id: layer.diff_id,
+            limit: layer.size.saturating_mul(MOST_EXPANSION).max(SMALL),
+            origin: Origin::Foreign {
+                media_type: layer.media_type.to_string(),
+                blob: layer.blob,
+                blob_size: layer.size,
+                chain: *chain,
+            },
+        })
+    };
+    let made = read_beside(move || compression.reader(blob), unpack);
     let made = match made {
         Err(error @ StoreError::Foreign { .. }) => {
             // A damaged copy is not kept: the next build fetches another.
