@@ -8,9 +8,10 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sinter_graph::digest::{BlobDigest, LayerDigest};
@@ -406,6 +407,44 @@ fn the_place_of_the_store_hands_nothing_down() {
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o2775)).expect("a mode");
     let store = Store::open(&directory.path().join("store")).expect("a store");
     assert_eq!(unpack(&Scene { directory, store }), plain);
+}
+
+/// Counts the files that are staged in a store while bytes are read.
+struct Watching<'a> {
+    bytes: &'a [u8],
+    work: PathBuf,
+    most: usize,
+}
+
+impl Read for Watching<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let below = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        let staged = below(self.work.clone()).flat_map(below).map(|place| below(place.join("staged")).count());
+        self.most = self.most.max(staged.sum());
+        self.bytes.read(buffer)
+    }
+}
+
+#[test]
+fn contents_that_are_replaced_go_at_once() {
+    let many: Vec<String> = (0..30).map(|number| format!("file a {number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let cases: [(&[&str], usize); 5] = [
+        (&many, 2),
+        (&["file a 1", "dir a", "file a/b 2", "file a 3", "sym a b", "file c 4"], 2),
+        (&["dir d", "file d/a 1", "file d/b 2", "fifo d", "file c 3"], 2),
+        (&["file a 1", "hard b a", "file a 2", "file b 3", "file c 4"], 3),
+        (&["dir d", "file d/a 1", "hard d d/a"], 1),
+    ];
+    for (lines, most) in cases {
+        let (scene, tar) = (Scene::new(), tar_of(lines));
+        let mut watching = Watching { bytes: &tar, work: scene.store.root().join("work"), most: 0 };
+        let (diff_id, tree) = (BlobDigest::of(&tar), Tree::new());
+        let foreign =
+            Foreign { below: &[], tree: &tree, tar: &mut watching, diff_id, limit: 1 << 20, origin: Origin::Captured };
+        scene.store.unpack_foreign(foreign).expect("a layer");
+        assert_eq!(watching.most, most, "{lines:?}");
+    }
 }
 
 /// On a file system that holds more, the result is the same.

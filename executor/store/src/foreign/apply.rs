@@ -61,6 +61,10 @@ pub(super) struct Applied<'a> {
     /// Files of the tree below that are in this layer only because another name of them is.
     brought: BTreeSet<TreePath>,
     bodies: Vec<Body>,
+    /// How many names each body has in this layer.
+    names: Vec<usize>,
+    /// Staged files that lost their last name.
+    unwanted: Vec<usize>,
 }
 
 fn links_of(tree: &Tree) -> LinksBelow {
@@ -106,6 +110,8 @@ impl<'a> Applied<'a> {
             touched: BTreeSet::new(),
             brought: BTreeSet::new(),
             bodies: Vec::new(),
+            names: Vec::new(),
+            unwanted: Vec::new(),
         }
     }
 
@@ -164,8 +170,41 @@ impl<'a> Applied<'a> {
 
     /// Puts a file to its path.
     pub(super) fn put_file(&mut self, entry: Entry, body: Body) -> Result<(), Reason> {
+        let body = self.add_body(body);
+        self.place(entry, Some(body))
+    }
+
+    fn add_body(&mut self, body: Body) -> usize {
         self.bodies.push(body);
-        self.place(entry, Some(self.bodies.len() - 1))
+        self.names.push(0);
+        self.bodies.len() - 1
+    }
+
+    /// The staged files that nothing shows any more, each once.
+    pub(super) fn take_unwanted(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.unwanted)
+    }
+
+    fn set(&mut self, path: TreePath, node: Node) {
+        if let Some(body) = node.body {
+            self.names[body] += 1;
+        }
+        let replaced = self.upper.insert(path, node);
+        self.part(replaced.and_then(|node| node.body));
+    }
+
+    fn unset(&mut self, path: &TreePath) {
+        let removed = self.upper.remove(path);
+        self.part(removed.and_then(|node| node.body));
+    }
+
+    /// Takes a name away from a body.
+    fn part(&mut self, body: Option<usize>) {
+        let Some(body) = body else { return };
+        self.names[body] -= 1;
+        if let (0, Source::Staged(number)) = (self.names[body], &self.bodies[body].source) {
+            self.unwanted.push(*number);
+        }
     }
 
     /// Gives what is at `target` another name.
@@ -192,12 +231,11 @@ impl<'a> Applied<'a> {
         let Kind::File { size, content } = entry.kind else { return Some((entry, None)) };
         let carrier = shown.link_of.clone().unwrap_or_else(|| entry.path.clone());
         let names = self.names_below(shown.layer, &carrier);
-        self.bodies.push(Body { source: Source::Lower { layer: shown.layer, carrier }, size, hash: content });
-        let body = self.bodies.len() - 1;
+        let body = self.add_body(Body { source: Source::Lower { layer: shown.layer, carrier }, size, hash: content });
         for name in names {
             self.brought.insert(name.clone());
             let entry = Entry { path: name.clone(), ..entry.clone() };
-            self.upper.insert(name, Node { entry, body: Some(body) });
+            self.set(name, Node { entry, body: Some(body) });
         }
         Some((entry, Some(body)))
     }
@@ -234,9 +272,8 @@ impl<'a> Applied<'a> {
             if keep || path.is_root() || self.touched.contains(&path) {
                 pending.extend(self.below.children(&path).map(|shown| (shown.entry.path.clone(), false)));
             } else {
-                self.brought
-                    .extract_if(.., |name| name.starts_with(&path))
-                    .for_each(|name| drop(self.upper.remove(&name)));
+                let gone: Vec<TreePath> = self.brought.extract_if(.., |name| name.starts_with(&path)).collect();
+                gone.iter().for_each(|name| self.unset(name));
                 self.hidden.insert(path);
             }
         }
@@ -244,6 +281,10 @@ impl<'a> Applied<'a> {
 
     fn place(&mut self, entry: Entry, body: Option<usize>) -> Result<(), Reason> {
         let path = entry.path.clone();
+        // What makes place may be the last other name of the same file.
+        if let Some(body) = body {
+            self.names[body] += 1;
+        }
         if path.is_root() && entry.kind != Kind::Directory {
             return Err("would replace the root directory".to_owned());
         }
@@ -256,12 +297,13 @@ impl<'a> Applied<'a> {
             let below: Vec<TreePath> = self.upper.range(path.clone()..).map(|(path, _)| path.clone()).collect();
             let below = below.into_iter().take_while(|other| other.as_bytes().starts_with(path.as_bytes()));
             for gone in below.filter(|other| other.starts_with(&path)).collect::<Vec<_>>() {
-                self.upper.remove(&gone);
+                self.unset(&gone);
             }
         }
         self.touch(&path);
         self.brought.remove(&path);
-        self.upper.insert(path, Node { entry, body });
+        self.set(path, Node { entry, body });
+        self.part(body);
         Ok(())
     }
 
@@ -283,7 +325,7 @@ impl<'a> Applied<'a> {
             None => {
                 self.make_parents(&parent)?;
                 self.touch(&parent);
-                self.upper.insert(parent.clone(), Node { entry: Entry::directory(parent), body: None });
+                self.set(parent.clone(), Node { entry: Entry::directory(parent), body: None });
                 Ok(())
             }
         }
@@ -291,14 +333,12 @@ impl<'a> Applied<'a> {
 
     /// The difference to the tree below, with the body of each file that carries one.
     pub(super) fn finish(self) -> (Manifest, BTreeMap<TreePath, Body>) {
-        let mut names: BTreeMap<usize, usize> = BTreeMap::new();
-        self.upper.values().filter_map(|node| node.body).for_each(|body| *names.entry(body).or_default() += 1);
         let mut entries: BTreeMap<TreePath, Entry> = BTreeMap::new();
         let mut carriers: BTreeMap<usize, TreePath> = BTreeMap::new();
         let mut bodies = BTreeMap::new();
         for (path, node) in &self.upper {
             let entry = self.complete(node);
-            let is_alone = node.body.is_none_or(|body| names[&body] == 1);
+            let is_alone = node.body.is_none_or(|body| self.names[body] == 1);
             if is_alone && self.below.get(path).is_some_and(|shown| shown.entry == entry && shown.link_of.is_none()) {
                 continue;
             }

@@ -88,7 +88,12 @@ impl Reader<'_, '_> {
                 ForeignError::Entry { entry: String::from_utf8_lossy(&name).escape_debug().to_string(), reason }
             }
             Refused::Failed(error) => error,
-        })
+        })?;
+        for number in self.applied.take_unwanted() {
+            let path = self.staged.join(number.to_string());
+            std::fs::remove_file(&path).map_err(|error| FsError::new(&path, "remove", error))?;
+        }
+        Ok(())
     }
 
     fn apply(&mut self, entry: &mut TarEntry<'_, '_>, name: &[u8]) -> Result<(), Refused> {
