@@ -409,6 +409,81 @@ fn the_place_of_the_store_hands_nothing_down() {
     assert_eq!(unpack(&Scene { directory, store }), plain);
 }
 
+#[test]
+fn sparse_files_are_whole_whoever_wrote_them() {
+    let place = tempfile::tempdir().expect("a directory");
+    // A name too long for a plain header has another place in each form.
+    let names = [
+        "plain",
+        "d/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456",
+    ];
+    fs::create_dir(place.path().join("d")).expect("a directory");
+    for (name, pieces, size) in [
+        (names[0], &[(0, "begins"), (1 << 20, "middle"), ((1 << 22) + 5, "end")][..], (1 << 22) + 8),
+        (names[1], &[(1 << 16, "alone")], 1 << 21),
+        ("hole", &[], 1 << 20),
+        ("many", &[(8192, "1"), (24576, "2"), (65536, "3"), (1 << 17, "4"), (1 << 18, "5"), (1 << 19, "6")], 1 << 20),
+    ] {
+        let file = fs::File::create_new(place.path().join(name)).expect("a file");
+        file.set_len(size).expect("a length");
+        for (offset, text) in pieces {
+            std::os::unix::fs::FileExt::write_all_at(&file, text.as_bytes(), *offset).expect("written");
+        }
+    }
+    for form in ["gnu", "posix 0.0", "posix 0.1", "posix 1.0"] {
+        let (format, version) = form.split_once(' ').unwrap_or((form, "0.0"));
+        let archive = place.path().join("tar");
+        let made = Command::new("tar")
+            .args(["--create", "--sparse", "--format", format, "--sparse-version", version, "--file"])
+            .arg(&archive)
+            .arg("--directory")
+            .arg(place.path())
+            .args(["--exclude=tar", "plain", "d", "hole", "many"])
+            .status();
+        assert!(made.expect("tar").success(), "{form}");
+        let tar = fs::read(&archive).expect("an archive");
+        assert!(tar.len() < 1 << 20, "{form}: not sparse");
+        let scene = Scene::new();
+        let ours = scene.ours(std::slice::from_ref(&tar));
+        // umoci does not read the older form.
+        if format == "posix" {
+            assert_eq!(ours, scene.theirs(&[tar]), "{form}");
+        }
+        for name in [names[0], names[1], "hole", "many"] {
+            let found = fs::read(scene.directory.path().join("ours").join(name)).expect("a file");
+            assert!(found == fs::read(place.path().join(name)).expect("a file"), "{form}: {name}");
+        }
+    }
+}
+
+#[test]
+fn sparse_files_that_lie_are_refused() {
+    for (records, reason) in [
+        (&[("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "9")][..], "cannot be read"),
+        (&[("GNU.sparse.size", "9999999999"), ("GNU.sparse.numblocks", "1"), ("GNU.sparse.map", "0,4")], "more than"),
+        (&[("GNU.sparse.size", "9"), ("GNU.sparse.numblocks", "1"), ("GNU.sparse.map", "0,8")], "cannot be read"),
+        (&[("GNU.sparse.major", "7"), ("GNU.sparse.realsize", "9")], "nobody knows"),
+        (
+            &[("GNU.sparse.size", "4"), ("GNU.sparse.map", "0,4"), ("GNU.sparse.name", "x/.wh.a/b")],
+            "`x/.wh.a/b` lies below",
+        ),
+    ] {
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append_pax_extensions(records.iter().map(|(name, value)| (*name, value.as_bytes()))).expect("records");
+        let mut header = tar::Header::new_gnu();
+        header.set_size(4);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        builder.append_data(&mut header, "a", &b"text"[..]).expect("an entry");
+        let scene = Scene::new();
+        let error = scene.unpack(&[], &builder.into_inner().expect("an archive")).expect_err(reason).to_string();
+        assert!(error.contains(reason), "{error}");
+        assert_eq!(published(&scene), 0, "{reason}");
+    }
+}
+
 /// Counts the files that are staged in a store while bytes are read.
 struct Watching<'a> {
     bytes: &'a [u8],

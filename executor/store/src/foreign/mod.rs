@@ -12,6 +12,8 @@ mod apply;
 mod name;
 mod owners;
 mod read;
+mod sparse;
+mod staged;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -67,7 +69,7 @@ impl Store {
         }
         let mut hashing = Hashing { bytes: tar, hasher: Sha256::new(), left: limit, limit };
         let mut applied = Applied::on(tree);
-        read::read(&mut hashing, &staged, &mut applied).map_err(|error| failed(hashing.explain(error)))?;
+        read::read(&mut hashing, &staged, limit, &mut applied).map_err(|error| failed(hashing.explain(error)))?;
         // What follows the end of the archive is part of the bytes that the digest names.
         let drained = io::copy(&mut hashing, &mut io::sink()).map_err(ForeignError::Input);
         drained.map_err(|error| failed(hashing.explain(error)))?;

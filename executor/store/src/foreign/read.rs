@@ -4,8 +4,7 @@
 //! right.
 
 use std::cell::Cell;
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read};
 use std::num::IntErrorKind;
 use std::path::Path;
 
@@ -18,6 +17,8 @@ use tar::{EntryType, Header};
 use super::apply::{Applied, Astray, Body, Source};
 use super::name::{Name, child, parse};
 use super::owners::{Owners, no_id};
+use super::sparse::{self, MapError, Piece, Sparse};
+use super::staged::StagedFile;
 use crate::error::ForeignError;
 use crate::xattrs::{is_kept, plain_capability, settle_lists};
 
@@ -32,12 +33,17 @@ const ATTRIBUTE: &str = "SCHILY.xattr.";
 /// The most bytes from the content of one entry to that of the next: all its headers, which are held in memory.
 const LONGEST_HEADERS: u64 = 4 << 20;
 
-/// Reads `archive` to its end and applies what it says; contents go to `staged`.
-pub(super) fn read(archive: &mut dyn Read, staged: &Path, applied: &mut Applied<'_>) -> Result<(), ForeignError> {
+/// Reads `archive` to its end and applies what it says; contents, of at most `limit` bytes with all holes, go to `staged`.
+pub(super) fn read(
+    archive: &mut dyn Read,
+    staged: &Path,
+    limit: u64,
+    applied: &mut Applied<'_>,
+) -> Result<(), ForeignError> {
     let allowance = Cell::new(LONGEST_HEADERS);
     let mut archive = tar::Archive::new(Metered { archive, allowance: &allowance });
     let owners = Owners::of_this_process()?;
-    let mut reader = Reader { staged, applied, owners, count: 0, buffer: vec![0; 256 * 1024] };
+    let mut reader = Reader { staged, applied, owners, count: 0, left: limit, limit, buffer: vec![0; 256 * 1024] };
     let mut entries = archive.entries().map_err(ForeignError::Input)?;
     loop {
         allowance.set(LONGEST_HEADERS);
@@ -71,6 +77,9 @@ struct Reader<'a, 'b> {
     applied: &'a mut Applied<'b>,
     owners: Owners,
     count: u64,
+    /// How many bytes contents may have from here on.
+    left: u64,
+    limit: u64,
     buffer: Vec<u8>,
 }
 
@@ -82,8 +91,8 @@ impl Reader<'_, '_> {
         if self.count > MOST_ENTRIES {
             return Err(ForeignError::TooMuch { limit: MOST_ENTRIES, what: "entries" });
         }
-        let name = entry.path_bytes().into_owned();
-        self.apply(entry, &name).map_err(|refused| match refused {
+        let mut name = entry.path_bytes().into_owned();
+        self.apply(entry, &mut name).map_err(|refused| match refused {
             Refused::Reason(reason) => {
                 ForeignError::Entry { entry: String::from_utf8_lossy(&name).escape_debug().to_string(), reason }
             }
@@ -96,10 +105,14 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn apply(&mut self, entry: &mut TarEntry<'_, '_>, name: &[u8]) -> Result<(), Refused> {
+    fn apply(&mut self, entry: &mut TarEntry<'_, '_>, name: &mut Vec<u8>) -> Result<(), Refused> {
         let kind = entry.header().entry_type();
         if kind == EntryType::XGlobalHeader {
             return Ok(());
+        }
+        let mut sparse = if kind == EntryType::Regular { sparse_of(entry)? } else { None };
+        if let Some(real) = sparse.as_mut().and_then(|sparse| sparse.name.take()) {
+            *name = real;
         }
         match parse(name)? {
             Name::Ignored => Ok(()),
@@ -122,7 +135,10 @@ impl Reader<'_, '_> {
             }
             Name::Entry(way, last) => {
                 let path = child(&self.applied.directory(&way)?, &last)?;
-                self.put(entry, path, kind, name.ends_with(b"/"))
+                match sparse {
+                    Some(sparse) => self.file(entry, path, Some(sparse)),
+                    None => self.put(entry, path, kind, name.ends_with(b"/")),
+                }
             }
         }
     }
@@ -150,7 +166,7 @@ impl Reader<'_, '_> {
         let kind = match kind {
             // Before POSIX a directory was a file whose name ends in a slash.
             EntryType::Regular if ends_in_slash => Kind::Directory,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => return self.file(entry, path),
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => return self.file(entry, path, None),
             EntryType::Directory => Kind::Directory,
             EntryType::Symlink => Kind::Symlink { target: link_name(entry)?.into() },
             EntryType::Link => {
@@ -184,37 +200,75 @@ impl Reader<'_, '_> {
         Ok(made)
     }
 
-    fn file(&mut self, entry: &mut TarEntry<'_, '_>, path: TreePath) -> Result<(), Refused> {
+    fn file(&mut self, entry: &mut TarEntry<'_, '_>, path: TreePath, sparse: Option<Sparse>) -> Result<(), Refused> {
         let empty = Kind::File { size: 0, content: ContentHash::from_bytes([0; 32]) };
         let made = self.dressed(entry, path, empty)?;
         let number = self.count;
-        let (size, hash) = self.stage(entry, number)?;
+        let (size, hash) = match sparse {
+            Some(sparse) => self.stage_sparse(entry, number, sparse)?,
+            None => self.stage(entry, number)?,
+        };
         let source = Source::Staged(usize::try_from(number).unwrap_or(usize::MAX));
         Ok(self.applied.put_file(made, Body { source, size, hash })?)
     }
 
     /// Writes the content of an entry to the staged file of a number.
     fn stage(&mut self, entry: &mut TarEntry<'_, '_>, number: u64) -> Result<(u64, ContentHash), ForeignError> {
-        let path = self.staged.join(number.to_string());
-        let failed = |error| FsError::new(&path, "write", error);
-        let mut file = BufWriter::with_capacity(0, File::create_new(&path).map_err(failed)?);
-        let (mut size, mut hasher) = (0, blake3::Hasher::new());
-        loop {
-            let count = match entry.read(&mut self.buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result.map_err(ForeignError::Input)?,
-            };
-            if count == 0 {
-                break;
-            }
-            hasher.update(&self.buffer[..count]);
-            file.write_all(&self.buffer[..count]).map_err(failed)?;
-            size += count as u64;
-        }
-        if size != entry.size() && entry.header().entry_type() != EntryType::GNUSparse {
+        let mut file = StagedFile::create(self.staged, number)?;
+        while self.pass(entry, u64::MAX, &mut file)? > 0 {}
+        if file.size != entry.size() && entry.header().entry_type() != EntryType::GNUSparse {
             return Err(ForeignError::Input(io::ErrorKind::UnexpectedEof.into()));
         }
-        Ok((size, ContentHash::from_bytes(*hasher.finalize().as_bytes())))
+        Ok(file.finish())
+    }
+
+    /// Writes the pieces of a sparse file, and leaves holes between them.
+    fn stage_sparse(
+        &mut self,
+        entry: &mut TarEntry<'_, '_>,
+        number: u64,
+        sparse: Sparse,
+    ) -> Result<(u64, ContentHash), Refused> {
+        let mut file = StagedFile::create(self.staged, number)?;
+        let size = sparse.size;
+        for Piece { offset, length } in sparse.pieces(entry)? {
+            self.skip_to(offset, &mut file)?;
+            while file.size < offset + length {
+                if self.pass(entry, offset + length - file.size, &mut file)? == 0 {
+                    return Err(ForeignError::Input(io::ErrorKind::UnexpectedEof.into()).into());
+                }
+            }
+        }
+        self.skip_to(size, &mut file)?;
+        Ok(file.finish())
+    }
+
+    /// Passes some bytes of a content on, at most `most`; 0 at its end.
+    fn pass(&mut self, entry: &mut TarEntry<'_, '_>, most: u64, file: &mut StagedFile) -> Result<usize, ForeignError> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(self.buffer.len());
+        loop {
+            match entry.read(&mut self.buffer[..most]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => {
+                    let count = result.map_err(ForeignError::Input)?;
+                    self.count_bytes(count as u64)?;
+                    file.write(&self.buffer[..count])?;
+                    return Ok(count);
+                }
+            }
+        }
+    }
+
+    fn skip_to(&mut self, offset: u64, file: &mut StagedFile) -> Result<(), ForeignError> {
+        self.count_bytes(offset - file.size)?;
+        file.skip_to(offset)
+    }
+
+    /// Holes count: in a layer of ours they are zeros.
+    fn count_bytes(&mut self, count: u64) -> Result<(), ForeignError> {
+        let left = self.left.checked_sub(count);
+        self.left = left.ok_or(ForeignError::TooMuch { limit: self.limit, what: "bytes" })?;
+        Ok(())
     }
 }
 
@@ -245,6 +299,15 @@ impl From<Astray> for Refused {
 impl From<ForeignError> for Refused {
     fn from(error: ForeignError) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<MapError> for Refused {
+    fn from(error: MapError) -> Self {
+        match error {
+            MapError::Odd(reason) => reason.into(),
+            MapError::Read(error) => Self::Failed(ForeignError::Input(error)),
+        }
     }
 }
 
@@ -286,6 +349,19 @@ fn dressed(entry: &mut TarEntry<'_, '_>, path: TreePath, kind: Kind) -> Result<E
     Ok(made)
 }
 
+/// What the extended header says about holes.
+fn sparse_of(entry: &mut TarEntry<'_, '_>) -> Result<Option<Sparse>, Refused> {
+    let Some(records) = entry.pax_extensions().map_err(odd)? else { return Ok(None) };
+    let mut found = sparse::Records::default();
+    for record in records {
+        let record = record.map_err(odd)?;
+        if let Some(key) = record.key().ok().and_then(|key| key.strip_prefix(sparse::PREFIX)) {
+            found.take(key, record.value_bytes())?;
+        }
+    }
+    Ok(found.sparse()?)
+}
+
 /// Takes over what the extended header says.
 fn extend(made: &mut Entry, entry: &mut TarEntry<'_, '_>) -> Result<(), Refused> {
     let Some(records) = entry.pax_extensions().map_err(odd)? else { return Ok(()) };
@@ -297,9 +373,6 @@ fn extend(made: &mut Entry, entry: &mut TarEntry<'_, '_>) -> Result<(), Refused>
             "uid" => made.uid = id("user", number().ok_or("has an odd owner")?)?,
             "gid" => made.gid = id("group", number().ok_or("has an odd group")?)?,
             "mtime" => made.mtime = seconds(value).ok_or("has an odd time")?,
-            key if key.starts_with("GNU.sparse.") => {
-                return Err("is a sparse file in a form of GNU tar that cannot be read".into());
-            }
             key => {
                 let name = key.strip_prefix(ATTRIBUTE).map(str::as_bytes).filter(|name| is_kept(name));
                 if let Some(name) = name.filter(|_| !value.is_empty()) {
