@@ -1,8 +1,9 @@
 //! Foreign layers come out as `umoci` unpacks them, file by file, and hostile ones leave nothing.
 //!
 //! A layer is written as lines: `dir NAME`, `file NAME TEXT`, `sym NAME TARGET`, `hard NAME TARGET`, `fifo NAME`,
-//! `char NAME MAJOR:MINOR`, then any of `mode=`, `uid=`, `gid=`, `mtime=` (the header's), `time=` (the extended header's)
-//! and `xattr.NAME=`, and `acl.access=` or `acl.default=` with entries like `user:6`, `mask:5` or `user.1000:7`.
+//! `char NAME MAJOR:MINOR`, then any of `mode=`, `uid=`, `gid=`, `mtime=` (the header's), `time=` (the extended header's),
+//! `blank=` (no mode, owners and time in the header), `xattr.NAME=`, and `acl.access=` or `acl.default=` with entries like
+//! `user:6`, `mask:5` or `user.1000:7`.
 
 mod support;
 
@@ -58,6 +59,11 @@ fn tar_of(lines: &[&str]) -> Vec<u8> {
         if let Some((major, minor)) = argument.split_once(':').filter(|_| plain[0] == "char") {
             header.set_device_major(major.parse().expect("a number")).expect("a number that fits");
             header.set_device_minor(minor.parse().expect("a number")).expect("a number that fits");
+        }
+        if settings.contains_key("blank") {
+            let fields = header.as_old_mut();
+            (fields.mode, fields.uid, fields.gid) = ([0; 8], [b' '; 8], [0; 8]);
+            fields.mtime = [0; 12];
         }
         // The builder refuses names that lead out; a hostile archive does not.
         let name = plain[1].as_bytes();
@@ -242,6 +248,7 @@ const CASES: &[Case] = &[
         "metadata",
         &[&["file s x mode=4755 uid=7 gid=8", "dir d mode=2700 uid=9", "file e x xattr.user.note=kept mtime=5"]],
     ),
+    ("fields nobody filled in", &[&["file a x blank=", "dir d blank=", "sym l a blank="]]),
     (
         "access lists",
         &[

@@ -330,10 +330,11 @@ fn link_name(entry: &TarEntry<'_, '_>) -> Result<Vec<u8>, Refused> {
 /// An entry with the metadata of its header and its extended header.
 fn dressed(entry: &mut TarEntry<'_, '_>, path: TreePath, kind: Kind) -> Result<Entry, Refused> {
     let header = entry.header();
-    let mut made = Entry::new(path, kind, header.mode().map_err(odd)? & 0o7777);
-    made.uid = id("user", header.uid().map_err(odd)?)?;
-    made.gid = id("group", header.gid().map_err(odd)?)?;
-    made.mtime = header_seconds(header).map_err(odd)?;
+    let fields = header.as_old();
+    let mut made = Entry::new(path, kind, field(&fields.mode, || header.mode())? & 0o7777);
+    made.uid = id("user", field(&fields.uid, || header.uid())?)?;
+    made.gid = id("group", field(&fields.gid, || header.gid())?)?;
+    made.mtime = field(&fields.mtime, || header_seconds(header))?;
     if matches!(made.kind, Kind::Symlink { .. }) {
         // Linux has no other mode for links.
         made.mode = 0o777;
@@ -382,6 +383,11 @@ fn extend(made: &mut Entry, entry: &mut TarEntry<'_, '_>) -> Result<(), Refused>
         }
     }
     Ok(())
+}
+
+/// A number of a header. Fields that nobody filled in are zeros, as for GNU tar and Go.
+fn field<T: Default>(bytes: &[u8], parse: impl FnOnce() -> io::Result<T>) -> Result<T, Refused> {
+    if bytes.iter().all(|byte| matches!(byte, 0 | b' ')) { Ok(T::default()) } else { parse().map_err(odd) }
 }
 
 /// The time in a header. GNU tar writes times before 1970 as binary numbers that begin with ones.
