@@ -11,9 +11,10 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use sinter_graph::digest::BlobDigest;
 
+use crate::address::shown;
 use crate::client::Http;
 use crate::error::FetchError;
-use crate::exchange::{HttpRequest, HttpResponse, Method, shown};
+use crate::exchange::{HttpRequest, HttpResponse, Method};
 use crate::retry::Retry;
 
 const CHUNK: usize = 256 * 1024;

@@ -4,11 +4,10 @@
 //! on this machine; what is secret goes to the origin it was meant for and to no other.
 
 use std::io::{self, Read};
-use std::net::IpAddr;
 
-use ureq::http::Uri;
 use ureq::{SendBody, http};
 
+use crate::address::{resolve, same_origin, shown};
 use crate::client::Http;
 use crate::error::FetchError;
 use crate::resolve_host::ResolveError;
@@ -90,6 +89,15 @@ impl HttpResponse {
         &self.url
     }
 
+    /// The whole address that `Location` means; `None` if the answer has none.
+    ///
+    /// # Errors
+    /// If it is not one that may be followed: what [`resolve`] refuses.
+    pub fn location(&self) -> Result<Option<String>, FetchError> {
+        let location = self.header("location").filter(|location| !location.is_empty());
+        location.map(|location| resolve(&self.url, location)).transpose()
+    }
+
     /// The first header of a name, if it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -143,16 +151,15 @@ impl Http {
         let mut authorization = request.authorization.clone();
         for _ in 0..=MOST_REDIRECTS {
             let response = self.once(&mut request, &url, authorization.as_deref())?;
-            let location = response.header("location").map(str::to_owned);
-            match location {
-                Some(location) if may_follow && matches!(response.status(), 301 | 302 | 303 | 307 | 308) => {
-                    let next = resolve(&url, &location)?;
-                    if origin(&next) != origin(&url) {
+            let is_redirect = may_follow && matches!(response.status(), 301 | 302 | 303 | 307 | 308);
+            match if is_redirect { response.location()? } else { None } {
+                Some(next) => {
+                    if !same_origin(&next, &url) {
                         authorization = None;
                     }
                     url = next;
                 }
-                _ => return Ok(response),
+                None => return Ok(response),
             }
         }
         Err(failed(&request.url, format!("it redirects more than {MOST_REDIRECTS} times")))
@@ -269,98 +276,4 @@ fn explained(error: &ureq::Error) -> String {
         );
     }
     text
-}
-
-/// An address for messages: without credentials, and without a query, which may be a signature.
-pub(crate) fn shown(url: &str) -> String {
-    let (address, _) = url.split_once('?').unwrap_or((url, ""));
-    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
-    let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}/{path}")
-}
-
-/// Scheme, host and port.
-fn origin(url: &str) -> Option<(String, String, u16)> {
-    let uri: Uri = url.parse().ok()?;
-    let scheme = uri.scheme_str()?.to_owned();
-    let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-    Some((scheme, uri.host()?.to_ascii_lowercase(), port))
-}
-
-/// The address that a `Location` means (RFC 3986, section 5.2, as far as servers use it).
-pub(crate) fn resolve(base: &str, location: &str) -> Result<String, FetchError> {
-    let joined = join(base, location);
-    let (from, to) = (origin(base), origin(&joined));
-    let Some((scheme, host, _)) = to else {
-        return Err(failed(base, "it redirects to something that is no address".to_owned()));
-    };
-    let downgrade = from.is_some_and(|(scheme, ..)| scheme == "https") && scheme == "http" && !is_this_machine(&host);
-    if downgrade || !matches!(scheme.as_str(), "http" | "https") {
-        return Err(failed(base, format!("it redirects to {}, which is not followed", shown(&joined))));
-    }
-    Ok(joined)
-}
-
-fn join(base: &str, location: &str) -> String {
-    // A scheme stands before everything else (RFC 3986, 3.1).
-    let scheme = location.split_once("://").map(|(scheme, _)| scheme);
-    if scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
-        return location.to_owned();
-    }
-    let Some((scheme, rest)) = base.split_once("://") else { return location.to_owned() };
-    if let Some(authority) = location.strip_prefix("//") {
-        return format!("{scheme}://{authority}");
-    }
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if location.starts_with('/') {
-        return format!("{scheme}://{authority}{location}");
-    }
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    if location.starts_with('?') {
-        return format!("{scheme}://{authority}/{path}{location}");
-    }
-    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let slash = if directory.is_empty() { "" } else { "/" };
-    format!("{scheme}://{authority}/{directory}{slash}{location}")
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn locations_are_joined_to_their_base() {
-        let base = "http://localhost:5000/v2/a/blobs/uploads/?x=1";
-        for (location, expected) in [
-            ("https://other/x?y", "https://other/x?y"),
-            ("//other/x", "http://other/x"),
-            ("/v2/b?c=d", "http://localhost:5000/v2/b?c=d"),
-            ("/v2/b?next=http://y", "http://localhost:5000/v2/b?next=http://y"),
-            ("x", "http://localhost:5000/v2/a/blobs/uploads/x"),
-            ("?y=2", "http://localhost:5000/v2/a/blobs/uploads/?y=2"),
-        ] {
-            assert_eq!(resolve(base, location).expect(location), expected);
-        }
-        for (base, location) in [("https://a/", "http://b/"), ("http://a/", "ftp://b/"), ("http://a/", "http://")] {
-            assert!(resolve(base, location).is_err(), "{location}");
-        }
-        assert!(resolve("https://a/", "http://127.0.0.1:1/").is_ok());
-    }
-
-    #[test]
-    fn addresses_are_shown_without_secrets() {
-        for (url, expected) in [
-            ("https://user:secret@host:1/a/b?token=x", "https://host:1/a/b"),
-            ("http://host", "http://host/"),
-            ("nothing", "nothing"),
-        ] {
-            assert_eq!(shown(url), expected);
-        }
-    }
 }

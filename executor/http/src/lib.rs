@@ -8,6 +8,7 @@
 //! bounded by time without a byte, never by the length of a transfer; hosts are looked up without the C library.
 //! Must not know: what is downloaded, registries, the store, the terminal.
 
+mod address;
 mod client;
 mod download;
 mod error;
@@ -16,6 +17,7 @@ mod resolve_host;
 mod retry;
 mod trust;
 
+pub use address::{resolve, same_origin};
 pub use client::Http;
 pub use download::{Expected, download_by, ranged};
 pub use error::FetchError;
