@@ -16,9 +16,21 @@ use crate::trust::Trust;
 const CONNECTIONS: usize = 32;
 /// ureq keeps no more.
 const MOST_ADDRESSES: usize = 16;
-const CONNECT: Duration = Duration::from_secs(30);
-/// How long a peer may send or take nothing.
-const SILENCE: Duration = Duration::from_secs(60);
+
+/// How long is waited. Bytes that come are waited for without end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the head of an answer, and while a peer sends or takes nothing.
+    pub silence: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(30), silence: Duration::from_secs(60) }
+    }
+}
 
 /// An HTTP client. It follows redirects, honours the usual proxy variables, and trusts the machine's certificates. Cheap to
 /// clone; clones share their connections.
@@ -44,7 +56,13 @@ impl Http {
     /// A client with certificates of its own.
     #[must_use]
     pub fn trusting(trust: &Trust) -> Self {
-        Self::made_of(trust, HostResolver::default())
+        Self::patient(trust, Patience::default())
+    }
+
+    /// A client with certificates of its own that waits so long.
+    #[must_use]
+    pub fn patient(trust: &Trust, patience: Patience) -> Self {
+        Self::made_of(trust, HostResolver::default(), patience)
     }
 
     /// A client that opens no socket: whatever it is asked for is an error that says so.
@@ -53,13 +71,13 @@ impl Http {
         Self { offline: true, ..Self::new() }
     }
 
-    pub(crate) fn made_of(trust: &Trust, hosts: HostResolver) -> Self {
+    pub(crate) fn made_of(trust: &Trust, hosts: HostResolver, patience: Patience) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(SILENCE))
-            .timeout_per_read(Some(SILENCE))
-            .timeout_per_write(Some(SILENCE))
+            .timeout_connect(Some(patience.connect))
+            .timeout_recv_response(Some(patience.silence))
+            .timeout_per_read(Some(patience.silence))
+            .timeout_per_write(Some(patience.silence))
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("sinter/", env!("CARGO_PKG_VERSION")))

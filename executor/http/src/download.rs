@@ -18,6 +18,8 @@ use crate::exchange::{HttpRequest, HttpResponse, Method};
 use crate::retry::Retry;
 
 const CHUNK: usize = 256 * 1024;
+/// So much more than ever before is worth further tries.
+const PROGRESS: u64 = 64 * 1024;
 
 /// What a download must turn out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,12 +83,11 @@ pub fn download_by(
     on_bytes: &dyn Fn(i64),
 ) -> Result<(), FetchError> {
     let mut sink = Sink::open(part, expected.size, on_bytes)?;
-    let whole = |sink: &mut Sink<'_>| fill(ask, sink, expected).and_then(|url| sink.check(&url, expected));
-    match whole(&mut sink) {
+    match fill_and_check(ask, &mut sink, expected) {
         Err(FetchError::Mismatch { .. }) if sink.is_pieced => {
             // A part that was there may have been rubbish, or the content another one after a cut: once more, in one go.
             sink.restart()?;
-            whole(&mut sink)
+            fill_and_check(ask, &mut sink, expected)
         }
         other => other,
     }
@@ -98,6 +99,15 @@ pub fn download_by(
     })
 }
 
+fn fill_and_check(
+    ask: &dyn Fn(u64) -> Result<HttpResponse, FetchError>,
+    sink: &mut Sink<'_>,
+    expected: &Expected,
+) -> Result<(), FetchError> {
+    let url = fill(ask, sink, expected)?;
+    sink.check(&url, expected)
+}
+
 /// Gives the address that the bytes came from.
 fn fill(
     ask: &dyn Fn(u64) -> Result<HttpResponse, FetchError>,
@@ -105,13 +115,16 @@ fn fill(
     expected: &Expected,
 ) -> Result<String, FetchError> {
     let mut url = String::new();
+    let mut farthest = sink.length;
     retry(|tries| {
-        if sink.length == expected.size {
+        // Even where nothing is expected, somebody must be named if that is wrong.
+        if sink.length == expected.size && sink.length > 0 {
             return Ok(());
         }
-        let before = sink.length;
         let result = continue_at(ask, sink, expected, &mut url);
-        if sink.length > before {
+        // Who starts again from the beginning, or gives one byte a time, gets no further by that.
+        if sink.length >= farthest + PROGRESS {
+            farthest = sink.length;
             tries.progressed();
         }
         result
@@ -133,22 +146,17 @@ fn continue_at(
     }
     let mut response = good(asked)?;
     *url = shown(response.url());
-    match response.status() {
-        206 if continues_at(&response, sink.length) => sink.is_pieced = true,
-        // Bytes of another place are no use to anybody: all of them, by way of a fresh request.
-        206 => {
-            sink.restart().map_err(Interrupted::Final)?;
-            response = good(ask(0).map_err(again_or_final)?)?;
-            if response.status() == 206 && !continues_at(&response, 0) {
-                let reason = "it sends other bytes than it is asked for".to_owned();
-                let error = FetchError::Transport { url: url.clone(), reason, is_final: true };
-                return Err(Interrupted::Final(error));
-            }
-        }
-        _ => sink.restart().map_err(Interrupted::Final)?,
-    }
     let broken =
         |reason: String| Interrupted::Again(FetchError::Transport { url: url.clone(), reason, is_final: false }, None);
+    match begins_at(&response) {
+        Some(begin) if begin == sink.length => sink.is_pieced |= begin > 0,
+        Some(0) => sink.restart().map_err(Interrupted::Final)?,
+        _ => {
+            // Nothing says what these bytes are. The next try asks for all of them.
+            sink.restart().map_err(Interrupted::Final)?;
+            return Err(broken("it answers with a part that was not asked for".to_owned()));
+        }
+    }
     let mut body = response.reader();
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -205,11 +213,13 @@ fn retry<T>(mut attempt: impl FnMut(&mut Retry) -> Result<T, Interrupted>) -> Re
     }
 }
 
-/// Whether a response goes on at `offset` (RFC 9110, 14.4) rather than starting from the beginning.
-fn continues_at(response: &HttpResponse, offset: u64) -> bool {
-    let range = response.header("content-range").unwrap_or_default();
-    range.strip_prefix("bytes ").and_then(|range| range.split('-').next()).and_then(|start| start.trim().parse().ok())
-        == Some(offset)
+/// The offset at which the body of an answer begins (RFC 9110, 14.4); `None` if the answer does not say.
+fn begins_at(response: &HttpResponse) -> Option<u64> {
+    if response.status() != 206 {
+        return Some(0);
+    }
+    let range = response.header("content-range")?.strip_prefix("bytes ")?;
+    range.split('-').next()?.trim().parse().ok()
 }
 
 fn size_text(size: u64) -> String {

@@ -201,13 +201,12 @@ impl Http {
             }
             Body::Stream { length, reader } => {
                 let builder = builder.header("content-length", length.to_string());
-                let mut exact = Exact { reader: &mut **reader, left: *length, failure: None };
-                let answer = self.run(builder, SendBody::from_reader(&mut exact));
-                if let Some(error) = exact.failure {
-                    // The server is not to blame, and another try would not help.
-                    return Err(failed(url, format!("what is to be sent cannot be read: {error}")));
+                let mut exact = Exact { reader: &mut **reader, left: *length, failed: None };
+                let inner = self.run(builder, SendBody::from_reader(&mut exact));
+                if let Some(reason) = exact.failed {
+                    return Err(failed(url, format!("the bytes to send cannot be read: {reason}")));
                 }
-                answer
+                inner
             }
         };
         Ok(HttpResponse { inner: inner.map_err(|error| broken(url, &error))?, url: url.to_owned() })
@@ -226,7 +225,8 @@ impl Http {
 struct Exact<'a> {
     reader: &'a mut dyn Read,
     left: u64,
-    failure: Option<String>,
+    /// Why it could not: that is no fault of the network.
+    failed: Option<String>,
 }
 
 impl Read for Exact<'_> {
@@ -235,12 +235,11 @@ impl Read for Exact<'_> {
         if wanted == 0 {
             return Ok(0);
         }
-        let count =
-            self.reader.read(&mut buffer[..wanted]).inspect_err(|error| self.failure = Some(error.to_string()))?;
-        if count == 0 {
-            self.failure = Some("it ends too early".to_owned());
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        let read = match self.reader.read(&mut buffer[..wanted]) {
+            Ok(0) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "they end too early")),
+            result => result,
+        };
+        let count = read.inspect_err(|error| self.failed = Some(error.to_string()))?;
         self.left -= count as u64;
         Ok(count)
     }

@@ -18,7 +18,7 @@ mod retry;
 mod trust;
 
 pub use address::{resolve, same_origin};
-pub use client::Http;
+pub use client::{Http, Patience};
 pub use download::{Expected, download_by, ranged};
 pub use error::FetchError;
 pub use exchange::{Body, HttpRequest, HttpResponse, Method};

@@ -131,7 +131,7 @@ fn downloads_find_their_host() {
     });
     let hosts = "127.0.0.1 mirror.example\n";
     let (_directory, resolver) = resolver(hosts, "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", serve());
-    let http = crate::Http::made_of(&crate::Trust::default(), resolver);
+    let http = crate::Http::made_of(&crate::Trust::default(), resolver, crate::Patience::default());
     assert_eq!(http.get(&format!("http://mirror.example:{port}/x"), 99).expect("a body"), b"hello");
     let error = http.get("http://nowhere.example/x", 99).expect_err("no host").to_string();
     let expected =
