@@ -73,8 +73,10 @@ impl Settings {
         let mut registries: Vec<(Registry, PathBuf)> = Vec::new();
         for file in files(environment, user.as_deref(), &system) {
             let Ok(text) = std::fs::read_to_string(&file) else { continue };
-            let failed =
-                |error: toml::de::Error| RegistryError::Settings { path: file.clone(), reason: error.to_string() };
+            let failed = |error: toml::de::Error| {
+                let reason = where_it_breaks(&text, &error);
+                RegistryError::Settings { path: file.clone(), reason }
+            };
             for registry in toml::from_str::<File>(&text).map_err(failed)?.registry {
                 // A later file replaces what an earlier one says about the same prefix.
                 registries.retain(|(known, _)| known.prefix() != registry.prefix());
@@ -164,6 +166,15 @@ impl Registry {
     fn prefix(&self) -> Option<&str> {
         self.prefix.as_deref().filter(|prefix| !prefix.is_empty()).or(self.location.as_deref())
     }
+}
+
+/// Why a text is no settings, without what stands there: a location may hold a password.
+fn where_it_breaks(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    // The odd pieces are values.
+    let pieces = error.message().split('"').enumerate();
+    let message: String = pieces.map(|(index, piece)| if index % 2 == 1 { "\"...\"" } else { piece }).collect();
+    format!("line {} is no setting of containers-registries.conf(5), version 2: {message}", before.split('\n').count())
 }
 
 fn files(environment: &Environment, user: Option<&Path>, system: &Path) -> Vec<PathBuf> {
@@ -285,6 +296,24 @@ mod tests {
         assert_eq!(sources(&settings(&files).1, "a.example/x"), ["a.example/x insecure"]);
         let files = [("containers/registries.conf", one), ("home/.config/containers/registries.conf", two)];
         assert_eq!(sources(&settings(&files).1, "a.example/x"), ["a.example/x insecure"]);
+    }
+
+    #[test]
+    fn errors_do_not_show_what_is_in_a_file() {
+        for (text, line, reason) in [
+            ("\n[[registry]]\nlocation = \"user:hidden@host\"\ninsecure = \"hidden\"\n", 4, "expected a boolean"),
+            ("\n[[registry]]\nlocation = hidden@host\n", 3, ""),
+            ("[[registry]\nlocation = \"hidden\"\n", 1, ""),
+            ("[[registry]]\n[[registry.mirror]]\ninsecure = true\n", 2, "missing field `location`"),
+        ] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let path = directory.path().join("some.conf");
+            std::fs::write(&path, text).expect("a file");
+            let environment = Environment::made_of(&[("CONTAINERS_REGISTRIES_CONF", &path)], directory.path());
+            let error = Settings::read(&environment).expect_err(text).to_string();
+            assert!(error.contains("some.conf") && error.contains(&format!("line {line} ")), "{error}");
+            assert!(error.contains(reason) && !error.contains("hidden"), "{error}");
+        }
     }
 
     #[test]
