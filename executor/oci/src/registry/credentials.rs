@@ -5,20 +5,16 @@
 //! `config.json` below `DOCKER_CONFIG` or `~/.docker`. A key may name a part of a repository; the longest that fits counts.
 
 use std::fmt;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::credential_helper;
 use super::environment::Environment;
 use super::error::RegistryError;
 
-/// How long a helper program may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// What docker calls the default registry in its files.
 const DOCKER_KEY: &str = "https://index.docker.io/v1/";
 
@@ -50,8 +46,12 @@ pub(super) fn find(environment: &Environment, host: &str, repository: &str) -> R
     for file in files(environment) {
         let Ok(bytes) = std::fs::read(&file) else { continue };
         let document: Value =
-            serde_json::from_slice(&bytes).map_err(|error| failed(&file, &format!("it is no JSON: {error}")))?;
+            serde_json::from_slice(&bytes).map_err(|error| failed(&file, &format!("it is {}", no_json(&error))))?;
         if let Some(found) = in_file(environment, &file, &document, host, repository)? {
+            // Names and passwords are encoded; a token is sent as it is.
+            if matches!(&found, Credentials::Token(token) if !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+                return Err(failed(&file, &format!("the token for {host} has characters that no header can hold")));
+            }
             return Ok(Some((found, file)));
         }
     }
@@ -151,39 +151,21 @@ fn plain(entry: &Value) -> Option<Credentials> {
     pair.map(|(user, password)| Credentials::Password { user, password })
 }
 
-/// Asks a helper program (docker-credential-helpers, "get").
+/// Asks a helper program.
 fn ask(environment: &Environment, file: &Path, name: &str, key: &str) -> Result<Option<Credentials>, RegistryError> {
     let program = format!("docker-credential-{name}");
     let broken = |what: String| failed(file, &format!("it names the program `{program}`, which {what}"));
     if name.contains('/') {
         return Err(failed(file, &format!("`{name}` is no name of a credential helper")));
     }
-    let mut command = Command::new(&program);
-    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    if let Some(path) = environment.path("PATH") {
-        command.env("PATH", path);
+    let said = credential_helper::ask(&program, environment.path("PATH").as_deref(), key).map_err(broken)?;
+    if !said.is_success {
+        let is_unknown = said.text.contains("not found");
+        return if is_unknown { Ok(None) } else { Err(broken(format!("failed: {}", shown(&said.text)))) };
     }
-    let mut child = command.spawn().map_err(|error| broken(format!("cannot be started: {error}")))?;
-    if let Some(mut input) = child.stdin.take() {
-        // A program that does not read says so by what it answers.
-        let _ = input.write_all(key.as_bytes());
-    }
-    let began = Instant::now();
-    while child.try_wait().map_err(|error| broken(error.to_string()))?.is_none() {
-        if began.elapsed() > PATIENCE {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(broken(format!("did not answer for {} seconds", PATIENCE.as_secs())));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let output = child.wait_with_output().map_err(|error| broken(error.to_string()))?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        let is_unknown = said.contains("not found");
-        return if is_unknown { Ok(None) } else { Err(broken(format!("failed: {}", said.trim()))) };
-    }
-    let answer: Value = serde_json::from_str(&said).map_err(|error| broken(format!("answers no JSON: {error}")))?;
+    // Where it breaks, and not with what.
+    let answer: Value =
+        serde_json::from_str(&said.text).map_err(|error| broken(format!("answers {}", no_json(&error))))?;
     let (user, secret) = (answer["Username"].as_str(), answer["Secret"].as_str());
     Ok(match (user, secret) {
         (Some("<token>"), Some(secret)) => Some(Credentials::Identity(secret.to_owned())),
@@ -192,6 +174,17 @@ fn ask(environment: &Environment, file: &Path, name: &str, key: &str) -> Result<
         }
         _ => None,
     })
+}
+
+/// Where a text breaks. What stands there may be a secret.
+fn no_json(error: &serde_json::Error) -> String {
+    format!("no JSON (line {}, column {})", error.line(), error.column())
+}
+
+/// A message of a program, on one line.
+fn shown(text: &str) -> String {
+    let plain = text.trim().chars().map(|character| if character.is_control() { ' ' } else { character });
+    plain.take(200).collect()
 }
 
 #[cfg(test)]

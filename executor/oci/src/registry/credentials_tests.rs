@@ -136,6 +136,49 @@ fn helpers_are_asked_and_their_failures_told() {
 }
 
 #[test]
+fn helpers_cannot_hold_us_up() {
+    let home = Home::new();
+    let helper = |name: &str, script: &str| {
+        let path = home.write(&format!("bin/docker-credential-{name}"), &format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    };
+    let answer = r#"echo '{"Username":"u","Secret":"s"}'"#;
+    // An agent that goes on with the pipe in its hand; more than a pipe holds; more than anybody needs.
+    helper("daemon", &format!("/bin/sleep 60 & {answer}"));
+    helper("long", &format!("/usr/bin/printf ' %.0s' $(/usr/bin/seq 100000); {answer}"));
+    helper("endless", "exec /usr/bin/yes hidden");
+    home.write(
+        ".docker/config.json",
+        r#"{"credHelpers": {"d.example": "daemon", "l.example": "long", "e.example": "endless"}}"#,
+    );
+    let began = std::time::Instant::now();
+    assert_eq!(home.find("d.example", "a"), password("u", "s"));
+    assert_eq!(home.find("l.example", "a"), password("u", "s"));
+    let error = find(&home.environment(&[]), "e.example", "a").expect_err("no answer").to_string();
+    assert!(error.contains("docker-credential-endless") && !error.contains("hidden"), "{error}");
+    assert!(began.elapsed().as_secs() < 25, "{:?}", began.elapsed());
+}
+
+#[test]
+fn errors_do_not_show_what_is_in_a_file() {
+    let home = Home::new();
+    home.write("bin/docker-credential-odd", "#!/bin/sh\necho 'hidden hidden'\n");
+    let program = home.0.path().join("bin/docker-credential-odd");
+    std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    for (text, reason) in [
+        (r#"{"auths": {"a.example": {"auth": "hidden"}, hidden}}"#, "no JSON (line 1, column"),
+        ("hidden", "no JSON (line 1, column"),
+        (r#"{"auths": {"a.example": {"registrytoken": "hidden\r\nX: hidden"}}}"#, "no header can hold"),
+        (r#"{"auths": {"a.example": {"registrytoken": "hidd\u00e4n hidden"}}}"#, "no header can hold"),
+        (r#"{"credHelpers": {"a.example": "odd"}}"#, "answers no JSON"),
+    ] {
+        home.write(".docker/config.json", text);
+        let error = find(&home.environment(&[]), "a.example", "x").expect_err(text).to_string();
+        assert!(error.contains(reason) && error.contains("config.json") && !error.contains("hidd"), "{error}");
+    }
+}
+
+#[test]
 fn credentials_are_not_shown() {
     let secret = Credentials::Password { user: "u".to_owned(), password: "hidden".to_owned() };
     assert!(!format!("{secret:?}").contains("hidden"));

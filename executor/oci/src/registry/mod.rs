@@ -8,6 +8,7 @@
 //! what images hold, the store.
 
 mod challenge;
+mod credential_helper;
 mod credentials;
 mod environment;
 mod error;
