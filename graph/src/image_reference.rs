@@ -70,6 +70,12 @@ impl ImageReference {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
+    /// Whether a text can be a tag.
+    #[must_use]
+    pub fn is_tag(text: &str) -> bool {
+        check_tag(text).is_ok()
+    }
+
     /// The same repository under another tag.
     ///
     /// # Errors
@@ -286,5 +292,6 @@ mod tests {
         assert_eq!(node.at(digest).to_string(), format!("docker.io/library/node@{digest}"));
         assert_eq!(node.tagged("k").map(|tagged| tagged.to_string()), Ok("docker.io/library/node:k".to_owned()));
         assert!(node.tagged("a/b").is_err());
+        assert!(ImageReference::is_tag("k") && !ImageReference::is_tag("../k"));
     }
 }

@@ -3,17 +3,17 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use serde_json::Value;
 use sinter_http::{Body, FetchError, HttpRequest, HttpResponse, Method, Retry};
 
 use super::challenge::{Challenge, parse};
 use super::credentials::{Credentials, find};
 use super::error::RegistryError;
 use super::host::Host;
+use super::message::message;
 use super::token::{Asked, Scopes, basic, fetch};
 
-/// No error message is longer.
-const LONGEST_MESSAGE: u64 = 64 << 10;
+/// How long to wait for who does not say how long.
+const RATE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is sent.
 pub(super) enum Content<'a> {
@@ -35,11 +35,22 @@ pub(super) struct Ask<'a> {
     pub(super) actions: &'static str,
     /// Another repository that is read in the same go.
     pub(super) from: Option<&'a str>,
+    /// Whether a broken exchange is the caller's to go on with, because what came of it is not known.
+    pub(super) is_resumed: bool,
 }
 
 impl<'a> Ask<'a> {
     pub(super) fn new(method: Method, url: &'a str, repository: &'a str, actions: &'static str) -> Self {
-        Self { method, url, headers: vec![], content: Content::Nothing, repository, actions, from: None }
+        Self {
+            method,
+            url,
+            headers: vec![],
+            content: Content::Nothing,
+            repository,
+            actions,
+            from: None,
+            is_resumed: false,
+        }
     }
 
     fn scopes(&self) -> Scopes {
@@ -57,32 +68,57 @@ impl Host {
     /// # Errors
     /// If it denies, if no answer comes, or if it keeps us away.
     pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<HttpResponse, RegistryError> {
+        Ok(self.ask_and(ask, |_| Ok(()))?.0)
+    }
+
+    /// The same with the body of an answer 200, which counts as part of the exchange.
+    ///
+    /// # Errors
+    /// As [`Host::ask`], and if the body is longer than `limit`.
+    pub(super) fn ask_whole(&self, ask: &Ask<'_>, limit: u64) -> Result<(HttpResponse, Vec<u8>), RegistryError> {
+        self.ask_and(ask, |response| if response.status() == 200 { response.bytes(limit) } else { Ok(vec![]) })
+    }
+
+    fn ask_and<T>(
+        &self,
+        ask: &Ask<'_>,
+        read: impl Fn(&mut HttpResponse) -> Result<T, FetchError>,
+    ) -> Result<(HttpResponse, T), RegistryError> {
         let mut retry = Retry::default();
         loop {
-            let (error, wait) = match self.once_let_in(ask) {
-                Ok(response) if !Retry::is_worthwhile(response.status()) => return self.not_limited(response),
-                Ok(response) => {
-                    let wait = Retry::asked_by(&response);
-                    (self.refused(ask, response), wait)
-                }
-                Err(RegistryError::Http(error @ FetchError::Transport { is_final: false, .. })) => {
-                    (RegistryError::Http(error), None)
-                }
-                Err(error @ RegistryError::TooMany { .. }) => (error, Some(Duration::from_secs(1))),
-                Err(error) => return Err(error),
+            let result = self.answered(ask).and_then(|mut response| {
+                let read = read(&mut response).map_err(|error| (error.into(), None))?;
+                Ok((response, read))
+            });
+            let (error, wait) = match result {
+                Ok(found) => return Ok(found),
+                Err(failed) => failed,
             };
-            if !retry.wait(wait) {
+            let may_pass = match &error {
+                RegistryError::TooMany { .. } => true,
+                RegistryError::Status { status, .. } => Retry::is_worthwhile(*status),
+                RegistryError::Http(FetchError::Transport { is_final, .. }) => !is_final && !ask.is_resumed,
+                _ => false,
+            };
+            if !may_pass || !retry.wait(wait) {
                 return Err(error);
             }
         }
     }
 
-    /// Some answer their rate limit as if it were a lack of rights.
-    fn not_limited(&self, response: HttpResponse) -> Result<HttpResponse, RegistryError> {
-        if response.status() != 403 {
-            return Ok(response);
+    /// One answer, or why there is none and how long to wait before asking again.
+    fn answered(&self, ask: &Ask<'_>) -> Result<HttpResponse, (RegistryError, Option<Duration>)> {
+        let response = self.once_let_in(ask).map_err(|error| {
+            let wait = matches!(error, RegistryError::TooMany { .. }).then_some(RATE_PAUSE);
+            (error, wait)
+        })?;
+        let wait = Retry::asked_by(&response);
+        match response.status() {
+            status if Retry::is_worthwhile(status) => Err((self.refused(ask, response), wait)),
+            // Some answer their rate limit as if it were a lack of rights.
+            403 => Err((self.denied(ask, response, None), wait.or(Some(RATE_PAUSE)))),
+            _ => Ok(response),
         }
-        Err(self.denied_or_limited("", response, None))
     }
 
     fn once_let_in(&self, ask: &Ask<'_>) -> Result<HttpResponse, RegistryError> {
@@ -91,21 +127,25 @@ impl Host {
         if !asks_for_more(&response) {
             return Ok(response);
         }
+        if !self.is_own(response.url()) {
+            // Where it sends us, nobody is told who we are, whatever server of tokens is named there.
+            return Err(self.denied(ask, response, None));
+        }
         self.tokens.forget(&scopes);
         let header: Vec<&str> = response.headers("www-authenticate").collect();
         let challenges: Vec<Challenge> = header.iter().flat_map(|value| parse(value)).collect();
         if challenges.is_empty() {
-            return Err(self.denied_or_limited(ask.repository, response, None));
+            return Err(self.denied(ask, response, None));
         }
         let credentials = find(&self.environment, &self.name, ask.repository)?;
         let known = credentials.as_ref().map(|(found, _)| found);
         let Some(value) = self.enter(ask, &challenges, &scopes, known)? else {
-            return Err(self.denied_or_limited(ask.repository, response, credentials.as_ref().map(|(_, file)| file)));
+            return Err(self.denied(ask, response, credentials.as_ref().map(|(_, file)| file)));
         };
         let again = self.send(ask, Some(value))?;
         if asks_for_more(&again) || again.status() == 403 {
             self.tokens.forget(&scopes);
-            return Err(self.denied_or_limited(ask.repository, again, credentials.as_ref().map(|(_, file)| file)));
+            return Err(self.denied(ask, again, credentials.as_ref().map(|(_, file)| file)));
         }
         Ok(again)
     }
@@ -129,7 +169,8 @@ impl Host {
                     let named = scope.iter().flat_map(|scope| scope.split(' ')).filter(|scope| !scope.is_empty());
                     wanted.extend(named.filter(|scope| !is_covered(scope, scopes)).map(str::to_owned));
                     let service = service.as_deref();
-                    let asked = Asked { host: &self.name, realm, service, scopes: &wanted, credentials };
+                    let base = self.url("/");
+                    let asked = Asked { host: &self.name, base: &base, realm, service, scopes: &wanted, credentials };
                     let (value, life) = fetch(&self.http, &asked).map_err(|error| self.helped(ask, error))?;
                     self.tokens.keep(scopes, &value, Some(life));
                     return Ok(Some(value));
@@ -160,46 +201,63 @@ impl Host {
         format!("{used}; `docker login {host}` or `podman login {host}` stores them", host = self.name)
     }
 
-    fn denied_or_limited(
-        &self,
-        repository: &str,
-        mut response: HttpResponse,
-        file: Option<&std::path::PathBuf>,
-    ) -> RegistryError {
-        let said = message(&mut response);
-        if said.to_ascii_lowercase().contains("rate limit") {
-            return RegistryError::TooMany { host: self.name.clone(), said };
+    fn denied(&self, ask: &Ask<'_>, mut response: HttpResponse, file: Option<&std::path::PathBuf>) -> RegistryError {
+        if !self.is_own(response.url()) {
+            return self.refused(ask, response);
         }
-        let (host, repository) = (self.name.clone(), repository.to_owned());
-        RegistryError::Denied { host, repository, said, help: self.help(file) }
+        let (host, said) = (self.name.clone(), message(&mut response));
+        if said.to_ascii_lowercase().contains("rate limit") {
+            return RegistryError::TooMany { host, said };
+        }
+        RegistryError::Denied { host, repository: ask.repository.to_owned(), said, help: self.help(file) }
     }
 
     /// The error for an answer that is none of those hoped for.
     pub(super) fn refused(&self, ask: &Ask<'_>, mut response: HttpResponse) -> RegistryError {
-        let (host, status) = (self.name.clone(), response.status());
+        let (host, status, is_own) = (self.name.clone(), response.status(), self.is_own(response.url()));
         let said = message(&mut response);
         match status {
             429 => RegistryError::TooMany { host, said },
-            401 | 403 => {
+            401 | 403 if is_own => {
                 RegistryError::Denied { host, repository: ask.repository.to_owned(), said, help: self.help(None) }
             }
             _ => {
-                let action = format!("{:?} of {}", ask.method, ask.repository).to_lowercase();
+                let place = if is_own { String::new() } else { format!(" at {}", place_of(response.url())) };
+                let action = format!("{} of {}{place}", format!("{:?}", ask.method).to_lowercase(), ask.repository);
                 RegistryError::Status { host, action, status, said }
             }
         }
     }
 
     fn send(&self, ask: &Ask<'_>, authorization: Option<String>) -> Result<HttpResponse, RegistryError> {
-        let url = if ask.url.starts_with('/') { self.url(ask.url) } else { ask.url.to_owned() };
-        // Who we are is this host's to know. Elsewhere, a storage for instance, the address itself lets us in.
-        let is_own = ask.url.starts_with('/') || url.starts_with(&self.url("/"));
-        let authorization = authorization.filter(|_| is_own);
-        match self.send_to(ask, &url, authorization.clone()) {
-            Err(RegistryError::Http(FetchError::Transport { .. })) if ask.url.starts_with('/') && self.turn(&url) => {
-                self.send_to(ask, &self.url(ask.url), authorization)
+        if !ask.url.starts_with('/') {
+            // Who we are is this host's to know. Elsewhere, a storage for instance, the address itself lets us in.
+            return self.send_to(ask, ask.url, authorization.filter(|_| self.is_own(ask.url)));
+        }
+        let url = self.url(ask.url);
+        let error = match self.send_to(ask, &url, authorization) {
+            Ok(response) => {
+                self.settle(&url);
+                return Ok(response);
             }
-            result => result,
+            Err(error) => error,
+        };
+        let RegistryError::Http(FetchError::Transport { url: first, reason, is_final }) = error else {
+            return Err(error);
+        };
+        let other = self.other_url(ask.url).filter(|other| !is_final || other.starts_with("http://"));
+        let Some(other) = other else {
+            return Err(FetchError::Transport { url: first, reason, is_final }.into());
+        };
+        match self.send_to(ask, &other, None) {
+            Ok(response) => {
+                self.settle(&other);
+                Ok(response)
+            }
+            Err(error) => {
+                let reason = format!("{reason}; {error}");
+                Err(FetchError::Transport { url: first, reason, is_final }.into())
+            }
         }
     }
 
@@ -218,6 +276,11 @@ impl Host {
     }
 }
 
+/// The host of an address.
+fn place_of(url: &str) -> &str {
+    url.split_once("://").and_then(|(_, rest)| rest.split('/').next()).unwrap_or(url)
+}
+
 fn asks_for_more(response: &HttpResponse) -> bool {
     let is_scope = || response.headers("www-authenticate").any(|value| value.contains("insufficient_scope"));
     response.status() == 401 || (response.status() == 403 && is_scope())
@@ -233,23 +296,4 @@ fn is_covered(scope: &str, scopes: &Scopes) -> bool {
         .iter()
         .filter_map(|scope| actions(scope))
         .any(|(known, has)| known == name && wanted.iter().all(|action| has.contains(action)))
-}
-
-/// What an answer says in words (distribution-spec v1.1, "Error Codes").
-fn message(response: &mut HttpResponse) -> String {
-    let body = response.bytes(LONGEST_MESSAGE).unwrap_or_default();
-    let document: Option<Value> = serde_json::from_slice(&body).ok();
-    let first = document.as_ref().and_then(|document| document["errors"].get(0));
-    let part = |name: &str| first.and_then(|error| error[name].as_str()).filter(|text| !text.is_empty());
-    let text = match (part("message"), part("code")) {
-        (Some(message), Some(code)) => format!("{message} ({code})"),
-        (Some(message), None) => message.to_owned(),
-        (None, Some(code)) => code.to_owned(),
-        (None, None) => {
-            let plain = document.as_ref().and_then(|document| document["message"].as_str()).map(str::to_owned);
-            plain.unwrap_or_else(|| String::from_utf8_lossy(&body).trim().to_owned())
-        }
-    };
-    let short: String = text.chars().filter(|character| !character.is_control()).take(300).collect();
-    if short.is_empty() { format!("status {}", response.status()) } else { short }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sinter_graph::image_reference::DEFAULT_HOST;
-use sinter_http::Http;
+use sinter_http::{Http, same_origin};
 
 use super::environment::Environment;
 use super::token::Tokens;
@@ -21,8 +21,9 @@ pub(super) struct Host {
     pub(super) environment: Environment,
     pub(super) tokens: Tokens,
     endpoint: String,
-    may_be_plain: bool,
     is_plain: AtomicBool,
+    /// Whether it has answered: from then on the scheme stays.
+    is_settled: AtomicBool,
 }
 
 impl Host {
@@ -36,8 +37,8 @@ impl Host {
             environment,
             tokens: Tokens::default(),
             endpoint: endpoint.to_owned(),
-            may_be_plain,
             is_plain: AtomicBool::new(is_local),
+            is_settled: AtomicBool::new(!may_be_plain),
         }
     }
 
@@ -47,11 +48,22 @@ impl Host {
         format!("{scheme}://{}{path}", self.endpoint)
     }
 
-    /// Turns to the other scheme after an exchange failed, if that is allowed and has not been tried; from then on it stays.
-    pub(super) fn turn(&self, was: &str) -> bool {
-        let was_plain = was.starts_with("http://");
-        self.may_be_plain
-            && self.is_plain.compare_exchange(was_plain, !was_plain, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    /// The address of the other scheme, as long as there was no answer and if plain http will do.
+    pub(super) fn other_url(&self, path: &str) -> Option<String> {
+        let scheme = if self.is_plain.load(Ordering::Relaxed) { "https" } else { "http" };
+        (!self.is_settled.load(Ordering::Relaxed)).then(|| format!("{scheme}://{}{path}", self.endpoint))
+    }
+
+    /// Notes where an answer came from. Who we are was not said before: nobody can have asked.
+    pub(super) fn settle(&self, url: &str) {
+        if !self.is_settled.swap(true, Ordering::Relaxed) {
+            self.is_plain.store(url.starts_with("http://"), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether an address is on this host, so that it may know who we are.
+    pub(super) fn is_own(&self, url: &str) -> bool {
+        same_origin(url, &self.url("/"))
     }
 }
 

@@ -14,6 +14,7 @@ mod environment;
 mod error;
 mod exchange;
 mod host;
+mod message;
 mod pull;
 mod push;
 mod registries;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use sinter_graph::digest::BlobDigest;
-use sinter_http::{Expected, FetchError, HttpResponse, Method, download_by};
+use sinter_graph::image_reference::ImageReference;
+use sinter_http::{Expected, FetchError, HttpResponse, Method, download_by, resolve};
 
 use super::error::RegistryError;
 use super::exchange::Ask;
@@ -67,7 +68,7 @@ impl Repository {
         let url = format!("/v2/{}/manifests/{what}", self.name);
         let mut ask = Ask::new(Method::Get, &url, &self.name, "pull");
         ask.headers.push(("accept", ACCEPTED.to_owned()));
-        let mut response = self.host.ask(&ask)?;
+        let (response, bytes) = self.host.ask_whole(&ask, LONGEST_DOCUMENT)?;
         match response.status() {
             200 => {}
             404 => return Ok(None),
@@ -75,12 +76,16 @@ impl Repository {
         }
         let media_type = response.header("content-type").unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
-        let bytes = response.bytes(LONGEST_DOCUMENT)?;
+        if media_type.eq_ignore_ascii_case("text/html") {
+            // Somebody who wants to be clicked at, with a status that says otherwise.
+            return Err(self.odd("it answers with a page for people where a manifest is asked for"));
+        }
         let digest = BlobDigest::from_bytes(Sha256::digest(&bytes).into());
-        if let Ok(expected) = what.parse::<BlobDigest>()
-            && expected != digest
-        {
-            return Err(RegistryError::Mismatch { host: self.host.name.clone(), expected, found: digest });
+        let said = response.header("docker-content-digest").and_then(|digest| digest.parse().ok());
+        for expected in what.parse().into_iter().chain(said) {
+            if expected != digest {
+                return Err(RegistryError::Mismatch { host: self.host.name.clone(), expected, found: digest });
+            }
         }
         Ok(Some(Document { media_type, digest, bytes }))
     }
@@ -110,7 +115,7 @@ impl Repository {
     /// # Errors
     /// If the registry denies or cannot be reached.
     pub fn has_blob(&self, blob: &BlobDigest) -> Result<bool, RegistryError> {
-        let url = format!("/v2/{}/blobs/{blob}", self.name);
+        let url = self.blob_url(blob);
         let ask = Ask::new(Method::Head, &url, &self.name, "pull");
         let response = self.host.ask(&ask)?;
         match response.status() {
@@ -165,18 +170,14 @@ impl Repository {
     /// # Errors
     /// As [`Repository::small_blob`].
     pub fn blob_up_to(&self, blob: &BlobDigest, limit: u64) -> Result<Option<Vec<u8>>, RegistryError> {
-        let mut response = self.open_blob(blob, 0)?;
+        let url = self.blob_url(blob);
+        let ask = Ask::new(Method::Get, &url, &self.name, "pull");
+        let (response, bytes) = self.host.ask_whole(&ask, limit)?;
         match response.status() {
             200 => {}
             404 => return Ok(None),
-            status => {
-                return Err(RegistryError::Protocol {
-                    host: self.host.name.clone(),
-                    reason: format!("it answers {status} where a blob is asked for"),
-                });
-            }
+            _ => return Err(self.host.refused(&ask, response)),
         }
-        let bytes = response.bytes(limit)?;
         let found = BlobDigest::of(&bytes);
         if found != *blob {
             return Err(RegistryError::Mismatch { host: self.host.name.clone(), expected: *blob, found });
@@ -193,17 +194,24 @@ impl Repository {
         match response.status() {
             200 => Ok(Some(response.into_reader())),
             404 => Ok(None),
-            status => {
-                let reason = format!("it answers {status} where a blob is asked for");
-                Err(RegistryError::Protocol { host: self.host.name.clone(), reason })
-            }
+            status => Err(self.odd(format!("it answers {status} where a blob is asked for"))),
         }
+    }
+
+    fn blob_url(&self, blob: &BlobDigest) -> String {
+        format!("/v2/{}/blobs/{blob}", self.name)
+    }
+
+    /// The error for an answer that breaks the protocol.
+    pub(super) fn odd(&self, reason: impl Into<String>) -> RegistryError {
+        RegistryError::Protocol { host: self.host.name.clone(), reason: reason.into() }
     }
 
     /// Asks for a blob from an offset on.
     fn open_blob(&self, blob: &BlobDigest, offset: u64) -> Result<HttpResponse, RegistryError> {
-        let url = format!("/v2/{}/blobs/{blob}", self.name);
+        let url = self.blob_url(blob);
         let mut ask = Ask::new(Method::Get, &url, &self.name, "pull");
+        ask.is_resumed = true;
         if offset > 0 {
             ask.headers.push(("range", format!("bytes={offset}-")));
         }
@@ -213,45 +221,75 @@ impl Repository {
     /// All tags.
     ///
     /// # Errors
-    /// If the registry denies, cannot be reached, or lists more than a million.
+    /// If the registry denies, cannot be reached, answers something else, or lists more than a million.
     pub fn tags(&self) -> Result<Vec<String>, RegistryError> {
-        const PAGE: usize = 1000;
-        const MOST_PAGES: usize = 1000;
         let mut tags = Vec::new();
-        let mut url = format!("/v2/{}/tags/list?n={PAGE}", self.name);
+        let mut url = format!("/v2/{}/tags/list?n={TAGS_PAGE}", self.name);
         for _ in 0..MOST_PAGES {
             let ask = Ask::new(Method::Get, &url, &self.name, "pull");
-            let mut response = self.host.ask(&ask)?;
+            let (response, bytes) = self.host.ask_whole(&ask, LONGEST_DOCUMENT * 4)?;
             match response.status() {
                 200 => {}
                 404 => return Ok(tags),
                 _ => return Err(self.host.refused(&ask, response)),
             }
-            let next = response.header("link").and_then(next_page);
-            let document: serde_json::Value =
-                serde_json::from_slice(&response.bytes(LONGEST_DOCUMENT * 4)?).unwrap_or_default();
-            let listed = document["tags"].as_array().into_iter().flatten();
-            tags.extend(listed.filter_map(|tag| tag.as_str().map(str::to_owned)));
-            match next {
-                Some(next) => url = next,
+            let page: Tags = serde_json::from_slice(&bytes).map_err(|_| self.odd("its list of tags is none"))?;
+            // What is no tag names nothing that can be asked for.
+            tags.extend(page.tags.unwrap_or_default().into_iter().filter(|tag| ImageReference::is_tag(tag)));
+            match response.header("link").and_then(|link| next_page(response.url(), link)) {
+                Some(next) if next != url && tags.len() <= MOST_TAGS => url = next,
+                Some(_) => break,
                 None => return Ok(tags),
             }
         }
-        let reason = "its list of tags does not end".to_owned();
-        Err(RegistryError::Protocol { host: self.host.name.clone(), reason })
+        Err(self.odd("its list of tags does not end"))
     }
 }
 
-/// The address of the next page (RFC 8288), on the same host.
-fn next_page(link: &str) -> Option<String> {
+const TAGS_PAGE: usize = 1000;
+const MOST_PAGES: usize = 1000;
+const MOST_TAGS: usize = 1_000_000;
+
+/// One page of tags (distribution-spec v1.1, "Listing Tags").
+#[derive(serde::Deserialize)]
+struct Tags {
+    tags: Option<Vec<String>>,
+}
+
+/// The address of the next page (RFC 8288). Registries behind others know neither their scheme nor their host: what counts is
+/// the path, on the same host.
+fn next_page(base: &str, link: &str) -> Option<String> {
     let (address, relation) = link.split_once('>')?;
     let address = address.trim().strip_prefix('<')?;
     if !relation.contains("next") {
         return None;
     }
     let path = match address.split_once("://") {
-        Some((_, rest)) => &rest[rest.find('/')?..],
-        None => address,
+        Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) => &rest[rest.find('/')?..],
+        _ => address,
     };
-    path.starts_with('/').then(|| path.to_owned())
+    if path.starts_with('/') { Some(path.to_owned()) } else { resolve(base, path).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_pages_are_on_the_same_host() {
+        for (link, expected) in [
+            ("</v2/a/tags/list?last=x&n=1>; rel=\"next\"", Some("/v2/a/tags/list?last=x&n=1")),
+            ("<http://elsewhere:1/v2/a/tags/list?last=x>; rel=next", Some("/v2/a/tags/list?last=x")),
+            ("<list?last=x>; rel=\"next\"", Some("http://h:1/v2/a/tags/list?last=x")),
+            ("<?last=x>; rel=\"next\"", Some("http://h:1/v2/a/tags/list?last=x")),
+            ("</v2/a?u=http://x/>; rel=\"next\"", Some("/v2/a?u=http://x/")),
+            ("</v2/a/tags/list>; rel=\"prev\"", None),
+            ("<http://elsewhere>; rel=\"next\"", None),
+            ("<a\\b>; rel=\"next\"", None),
+            ("next", None),
+            ("<>; rel=\"next\"", Some("http://h:1/v2/a/tags/")),
+        ] {
+            assert_eq!(next_page("http://h:1/v2/a/tags/list?n=5", link).as_deref(), expected, "{link}");
+        }
+    }
 }

@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sinter_http::{Body, Http, HttpRequest, Method};
+use sinter_http::{Body, Http, HttpRequest, HttpResponse, Method, resolve};
 
 use super::credentials::Credentials;
 use super::error::RegistryError;
+use super::message::message;
 
 /// How long a token lives if the server does not say ("Token Authentication").
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
@@ -48,6 +49,8 @@ impl Tokens {
 /// A question to a token server.
 pub(super) struct Asked<'a> {
     pub(super) host: &'a str,
+    /// An address of the registry.
+    pub(super) base: &'a str,
     pub(super) realm: &'a str,
     pub(super) service: Option<&'a str>,
     pub(super) scopes: &'a [String],
@@ -60,9 +63,8 @@ pub(super) struct Asked<'a> {
 /// If the server refuses, or answers something else.
 pub(super) fn fetch(http: &Http, asked: &Asked<'_>) -> Result<(String, Duration), RegistryError> {
     let protocol = |reason: String| RegistryError::Protocol { host: asked.host.to_owned(), reason };
-    if !asked.realm.starts_with("https://") && !asked.realm.starts_with("http://") {
-        return Err(protocol(format!("it names `{}` as the place of its tokens", asked.realm)));
-    }
+    let realm = resolve(asked.base, asked.realm)
+        .map_err(|error| protocol(format!("the place that it names for its tokens is not asked: {error}")))?;
     let form: String;
     let mut request = match asked.credentials {
         Some(Credentials::Identity(token)) => {
@@ -71,7 +73,7 @@ pub(super) fn fetch(http: &Http, asked: &Asked<'_>) -> Result<(String, Duration)
             let scope = asked.scopes.join(" ");
             pairs.push(("scope", &scope));
             form = encoded(&pairs);
-            let request = HttpRequest::new(Method::Post, asked.realm);
+            let request = HttpRequest::new(Method::Post, realm);
             let mut request = request.with("content-type", "application/x-www-form-urlencoded");
             request.body = Body::Bytes(form.as_bytes());
             request
@@ -80,26 +82,20 @@ pub(super) fn fetch(http: &Http, asked: &Asked<'_>) -> Result<(String, Duration)
             let service = asked.service.map(|service| ("service", service));
             let scopes = asked.scopes.iter().map(|scope| ("scope", scope.as_str()));
             let pairs: Vec<(&str, &str)> = service.into_iter().chain(scopes).collect();
-            let separator = if asked.realm.contains('?') { '&' } else { '?' };
-            HttpRequest::new(Method::Get, format!("{}{separator}{}", asked.realm, encoded(&pairs)))
+            let separator = if realm.contains('?') { '&' } else { '?' };
+            HttpRequest::new(Method::Get, format!("{realm}{separator}{}", encoded(&pairs)))
         }
     };
     if let Some(Credentials::Password { user, password }) = asked.credentials {
         request.authorization = Some(basic(user, password));
     }
     let mut response = http.send(request)?;
-    let body = response.bytes(LONGEST)?;
     if response.status() != 200 {
-        let said = String::from_utf8_lossy(&body).chars().take(200).collect();
-        return Err(RegistryError::Denied {
-            host: asked.host.to_owned(),
-            repository: asked.scopes.join(" "),
-            said,
-            help: String::new(),
-        });
+        return Err(refused(asked, &mut response));
     }
+    let body = response.bytes(LONGEST)?;
     let answer: Value =
-        serde_json::from_slice(&body).map_err(|error| protocol(format!("its token is no JSON: {error}")))?;
+        serde_json::from_slice(&body).map_err(|_| protocol("its token server answers no JSON".to_owned()))?;
     let token = answer["token"].as_str().or_else(|| answer["access_token"].as_str()).filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| protocol("its token server gives no token".to_owned()))?;
     if token.bytes().any(|byte| !byte.is_ascii_graphic()) {
@@ -107,6 +103,15 @@ pub(super) fn fetch(http: &Http, asked: &Asked<'_>) -> Result<(String, Duration)
     }
     let life = answer["expires_in"].as_u64().filter(|seconds| *seconds > 0).map_or(DEFAULT_LIFE, Duration::from_secs);
     Ok((format!("Bearer {token}"), life))
+}
+
+fn refused(asked: &Asked<'_>, response: &mut HttpResponse) -> RegistryError {
+    let (host, status, said) = (asked.host.to_owned(), response.status(), message(response));
+    match status {
+        429 => RegistryError::TooMany { host, said },
+        400..=403 => RegistryError::Denied { host, repository: asked.scopes.join(" "), said, help: String::new() },
+        _ => RegistryError::Status { host, action: "a question for a token".to_owned(), status, said },
+    }
 }
 
 /// The value of `Authorization` for a name and a password (RFC 7617).
