@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use sinter_graph::digest::BlobDigest;
-use sinter_http::{HttpResponse, Method, Retry};
+use sinter_http::{FetchError, HttpResponse, Method, Retry};
 
 use super::error::RegistryError;
 use super::exchange::{Ask, Content};
@@ -76,11 +76,20 @@ impl Repository {
         loop {
             let response = self.host.ask(&ask)?;
             match response.status() {
-                200..=202 => return Ok(()),
+                200..=202 => return self.check_stored(&response, &BlobDigest::of(bytes)),
                 // Some registries do not see a blob for a moment while another machine brings the same one.
                 400 | 404 if retry.wait(None) => {}
                 _ => return Err(self.host.refused(&ask, response)),
             }
+        }
+    }
+
+    /// Refuses an answer that tells of other bytes than were sent.
+    fn check_stored(&self, response: &HttpResponse, sent: &BlobDigest) -> Result<(), RegistryError> {
+        let said: Option<BlobDigest> = response.header("docker-content-digest").and_then(|said| said.parse().ok());
+        match said.filter(|said| said != sent) {
+            Some(said) => Err(self.odd(format!("it was sent {sent} and says that it has {said}"))),
+            None => Ok(()),
         }
     }
 
@@ -105,8 +114,8 @@ impl Repository {
         match self.host.ask(&ask) {
             Ok(response) if response.status() == 201 => Ok(Mounting::Done),
             Ok(response) if response.status() == 202 => Ok(Mounting::Declined(self.location(&response).ok())),
-            // Whoever may not read there can still send the bytes.
-            Ok(_) | Err(RegistryError::Denied { .. }) => Ok(Mounting::Declined(None)),
+            // Whoever may not read there, or cannot mount at all, can still send the bytes.
+            Ok(_) | Err(RegistryError::Denied { .. } | RegistryError::Status { .. }) => Ok(Mounting::Declined(None)),
             Err(error) => Err(error),
         }
     }
@@ -129,16 +138,24 @@ impl Repository {
         session: String,
         source: &dyn BlobSource,
     ) -> Result<(), RegistryError> {
-        if size <= PIECE {
-            return self.finish(&session, blob, Some(size), source);
-        }
-        match self.in_pieces(blob, size, session, source) {
-            // The session is lost: once more, from the beginning.
-            Err(RegistryError::Status { status: 404 | 416, .. }) => {
-                let session = self.begin()?;
+        let (mut opened, mut retry) = (Some(session), Retry::default());
+        loop {
+            let session = opened.take().map_or_else(|| self.begin(), Ok)?;
+            let sent = if size <= PIECE {
+                self.finish(&session, blob, Some(size), source)
+            } else {
                 self.in_pieces(blob, size, session, source)
+            };
+            match sent {
+                // What the registry has of the session is not known, or it is lost: another one, from the beginning.
+                Err(error) if is_lost(&error) && retry.wait(None) => {
+                    if self.has_blob(&blob)? {
+                        // Only the answer was lost.
+                        return Ok(());
+                    }
+                }
+                result => return result,
             }
-            result => result,
         }
     }
 
@@ -159,7 +176,7 @@ impl Repository {
                 }
                 Err(RegistryError::Http(_)) if resumed < RESUMPTIONS => {
                     resumed += 1;
-                    (session, offset) = self.state(&session)?;
+                    (session, offset) = self.state(&session, offset + length)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -173,6 +190,7 @@ impl Repository {
         let mut ask = Ask::new(Method::Patch, session, &self.name, "pull,push");
         ask.headers.push(("content-type", "application/octet-stream".to_owned()));
         ask.headers.push(("content-range", format!("{offset}-{}", offset + length - 1)));
+        ask.is_resumed = true;
         ask.content = Content::Opened(length, &open);
         let response = self.host.ask(&ask)?;
         match response.status() {
@@ -181,16 +199,19 @@ impl Repository {
         }
     }
 
-    /// How far a session has come.
-    fn state(&self, session: &str) -> Result<(String, u64), RegistryError> {
+    /// How far a session has come, which is `most` at most.
+    fn state(&self, session: &str, most: u64) -> Result<(String, u64), RegistryError> {
         let ask = Ask::new(Method::Get, session, &self.name, "pull,push");
         let response = self.host.ask(&ask)?;
         if response.status() != 204 {
             return Err(self.host.refused(&ask, response));
         }
         let last = response.header("range").and_then(|range| range.rsplit('-').next()?.parse::<u64>().ok());
-        let location = self.location(&response).unwrap_or_else(|_| session.to_owned());
-        Ok((location, last.filter(|last| *last > 0).map_or(0, |last| last + 1)))
+        let next = last.filter(|last| *last > 0).map_or(0, |last| last.saturating_add(1));
+        if next > most {
+            return Err(self.odd("it says that it has more of a blob than it was sent"));
+        }
+        Ok((response.location()?.unwrap_or_else(|| session.to_owned()), next))
     }
 
     /// Ends a session, with all bytes (`whole`) or without any.
@@ -206,27 +227,29 @@ impl Repository {
         let open = || source.open(0);
         let mut ask = Ask::new(Method::Put, &url, &self.name, "pull,push");
         ask.headers.push(("content-type", "application/octet-stream".to_owned()));
+        ask.is_resumed = true;
         if let Some(size) = whole {
             ask.content = Content::Opened(size, &open);
         }
         let response = self.host.ask(&ask)?;
         match response.status() {
-            201 | 204 => Ok(()),
+            201 | 204 => self.check_stored(&response, &blob),
             _ => Err(self.host.refused(&ask, response)),
         }
     }
 
-    /// The address that an answer names, which may be relative.
+    /// The address of the session that an answer opens.
     fn location(&self, response: &HttpResponse) -> Result<String, RegistryError> {
-        let location = response.header("location").filter(|location| !location.is_empty());
-        let reason = "it opens an upload without saying where".to_owned();
-        let location = location.ok_or_else(|| RegistryError::Protocol { host: self.host.name.clone(), reason })?;
-        if location.starts_with('/') && !location.starts_with("//") {
-            return Ok(location.to_owned());
-        }
-        // On its own host it is asked like every other address of it.
-        let own = self.host.url("/");
-        Ok(location.strip_prefix(&own).map_or_else(|| location.to_owned(), |rest| format!("/{rest}")))
+        response.location()?.ok_or_else(|| self.odd("it opens an upload without saying where"))
+    }
+}
+
+/// Whether an upload may succeed in another session.
+const fn is_lost(error: &RegistryError) -> bool {
+    match error {
+        RegistryError::Http(FetchError::Transport { is_final, .. }) => !*is_final,
+        RegistryError::Status { status, .. } => matches!(*status, 404 | 416),
+        _ => false,
     }
 }
 
