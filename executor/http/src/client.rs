@@ -17,6 +17,10 @@ const CONNECTIONS: usize = 32;
 /// ureq keeps no more.
 const MOST_ADDRESSES: usize = 16;
 
+/// The longest head of an answer. It is more than is read at once: ureq takes all that it has read for a head if that begins
+/// with an informational answer.
+const LONGEST_HEAD: usize = 256 << 10;
+
 /// How long is waited. Bytes that come are waited for without end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -78,6 +82,7 @@ impl Http {
             .timeout_recv_response(Some(patience.silence))
             .timeout_per_read(Some(patience.silence))
             .timeout_per_write(Some(patience.silence))
+            .max_response_header_size(LONGEST_HEAD)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("sinter/", env!("CARGO_PKG_VERSION")))

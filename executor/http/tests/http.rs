@@ -307,6 +307,10 @@ fn rubbish_is_an_error_that_names_the_server() {
     let many: String = (0..1000).map(|index| format!("x-{index}: y\r\n")).collect();
     let silent = Patience { silence: Duration::from_secs(1), ..Patience::default() };
     let endless = |head: &str, bytes: &[u8]| Answer::raw(head).then(After::Endless(bytes.repeat(1000)));
+    // Never silent, and never an answer.
+    let trickle = |information: &str| {
+        Answer::raw("").then(After::Slowly(information.repeat(100).into_bytes(), Duration::from_millis(20)))
+    };
     let cases = vec![
         ("no head", Answer::raw("\0\0\0\r\n\r\n")),
         ("another protocol", Answer::raw("SSH-2.0-x\r\n")),
@@ -328,8 +332,8 @@ fn rubbish_is_an_error_that_names_the_server() {
         ("negative size", Answer::raw(format!("{OK}content-length: -1\r\n\r\nx"))),
         ("two sizes", Answer::raw(format!("{OK}content-length: 1\r\ncontent-length: 2\r\n\r\nxy"))),
         ("shorter than said", Answer::raw(format!("{OK}content-length: 5\r\n\r\nx"))),
-        ("endless information", endless("", b"HTTP/1.1 103 x\r\n\r\n")),
-        ("endless continuing", endless("", b"HTTP/1.1 100 x\r\n\r\n")),
+        ("endless information", trickle("HTTP/1.1 103 x\r\n\r\n")),
+        ("endless continuing", trickle("HTTP/1.1 100 x\r\n\r\n")),
     ];
     let threads = cases.into_iter().map(|(name, answer)| {
         std::thread::spawn(move || {
@@ -343,6 +347,17 @@ fn rubbish_is_an_error_that_names_the_server() {
     });
     let threads: Vec<_> = threads.collect();
     threads.into_iter().for_each(|thread| thread.join().expect("an error"));
+}
+
+#[test]
+fn information_before_an_answer_is_passed_over() {
+    // More behind it than a head may be long, all at once.
+    let body = content(600_000);
+    let head = format!("HTTP/1.1 103 x\r\nlink: <x>\r\n\r\n{OK}content-length: {}\r\n\r\n", body.len());
+    let whole = [head.as_bytes(), &body].concat();
+    let server = Server::start(move |_, _| Answer::raw(whole.clone()));
+    assert_eq!(Http::new().get(&server.url("/"), 1 << 20).expect("a body"), body);
+    assert_eq!(server.asked().len(), 1);
 }
 
 #[test]
