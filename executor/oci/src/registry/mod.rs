@@ -26,4 +26,4 @@ pub use error::RegistryError;
 pub use pull::{Document, Repository};
 pub use push::{BlobSource, Pushed};
 pub use registries::Registries;
-pub use sinter_http::FetchError;
+pub use sinter_http::{FetchError, Patience};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sinter_graph::image_reference::ImageReference;
-use sinter_http::Http;
+use sinter_http::{Http, Patience};
 
 use super::environment::Environment;
 use super::error::RegistryError;
@@ -22,6 +22,7 @@ pub struct Registries {
 struct Inner {
     environment: Environment,
     offline: bool,
+    patience: Patience,
     settings: OnceLock<Settings>,
     hosts: Mutex<HashMap<(String, bool), Arc<Host>>>,
 }
@@ -30,7 +31,13 @@ impl Registries {
     /// Those that the environment describes; with `offline` no socket is opened.
     #[must_use]
     pub fn new(environment: Environment, offline: bool) -> Self {
-        let inner = Inner { environment, offline, settings: OnceLock::new(), hosts: Mutex::default() };
+        Self::patient(environment, offline, Patience::default())
+    }
+
+    /// The same, waiting so long for them.
+    #[must_use]
+    pub fn patient(environment: Environment, offline: bool, patience: Patience) -> Self {
+        let inner = Inner { environment, offline, patience, settings: OnceLock::new(), hosts: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -77,7 +84,7 @@ impl Registries {
 
     fn connect(&self, settings: &Settings, place: &Place) -> Result<Host, RegistryError> {
         let trust = settings.trust(&place.host, place.insecure)?;
-        let http = if self.inner.offline { Http::offline() } else { Http::trusting(&trust) };
+        let http = if self.inner.offline { Http::offline() } else { Http::patient(&trust, self.inner.patience) };
         let may_be_plain = place.insecure || (is_loopback(&place.host) && !settings.has_certificates(&place.host));
         Ok(Host::new(&place.host, http, self.inner.environment.clone(), may_be_plain))
     }

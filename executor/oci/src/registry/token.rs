@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sinter_http::{Body, Http, HttpRequest, HttpResponse, Method, resolve};
+use sinter_http::{Body, FetchError, Http, HttpRequest, HttpResponse, Method, resolve};
 
 use super::credentials::Credentials;
 use super::error::RegistryError;
@@ -13,6 +13,8 @@ use super::message::message;
 
 /// How long a token lives if the server does not say ("Token Authentication").
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+/// No token is believed in for longer.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// So much earlier a new one is asked for.
 const MARGIN: Duration = Duration::from_secs(10);
 /// No answer of a token server is longer.
@@ -41,7 +43,7 @@ impl Tokens {
     }
 
     pub(super) fn keep(&self, scopes: &Scopes, value: &str, life: Option<Duration>) {
-        let end = life.map(|life| Instant::now() + life.saturating_sub(MARGIN.min(life / 2)));
+        let end = life.map(|life| Instant::now() + life.min(LONGEST_LIFE).saturating_sub(MARGIN.min(life / 2)));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(scopes.clone(), (value.to_owned(), end));
     }
 }
@@ -55,6 +57,15 @@ pub(super) struct Asked<'a> {
     pub(super) service: Option<&'a str>,
     pub(super) scopes: &'a [String],
     pub(super) credentials: Option<&'a Credentials>,
+}
+
+impl Asked<'_> {
+    /// The token server may be one that nobody has heard of.
+    fn failed(&self, error: FetchError) -> RegistryError {
+        let FetchError::Transport { url, reason, is_final } = error else { return error.into() };
+        let reason = format!("{reason} (it was asked for a token of {})", self.host);
+        FetchError::Transport { url, reason, is_final }.into()
+    }
 }
 
 /// Gets a token and how long it lives.
@@ -89,11 +100,11 @@ pub(super) fn fetch(http: &Http, asked: &Asked<'_>) -> Result<(String, Duration)
     if let Some(Credentials::Password { user, password }) = asked.credentials {
         request.authorization = Some(basic(user, password));
     }
-    let mut response = http.send(request)?;
+    let mut response = http.send(request).map_err(|error| asked.failed(error))?;
     if response.status() != 200 {
         return Err(refused(asked, &mut response));
     }
-    let body = response.bytes(LONGEST)?;
+    let body = response.bytes(LONGEST).map_err(|error| asked.failed(error))?;
     let answer: Value =
         serde_json::from_slice(&body).map_err(|_| protocol("its token server answers no JSON".to_owned()))?;
     let token = answer["token"].as_str().or_else(|| answer["access_token"].as_str()).filter(|token| !token.is_empty());
