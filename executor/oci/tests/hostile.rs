@@ -115,15 +115,24 @@ struct Case {
     other: Script,
     /// Whether the other server is the token server, which gets credentials at `/token`.
     is_token_server: bool,
+    /// How long it may be silent.
+    silence: Duration,
 }
 
 fn case(name: &'static str, act: Act, outcome: Outcome, most: usize, own: Script) -> Case {
-    Case { name, act, outcome, most, own, other: |_| answer(404), is_token_server: false }
+    let silence = Duration::from_secs(30);
+    Case { name, act, outcome, most, own, other: |_| answer(404), is_token_server: false, silence }
 }
 
 impl Case {
     fn and(mut self, other: Script) -> Self {
         self.other = other;
+        self
+    }
+
+    /// For cases in which silence is the point: elsewhere it is a machine that has much to do.
+    fn hurried(mut self) -> Self {
+        self.silence = Duration::from_secs(2);
         self
     }
 
@@ -162,16 +171,17 @@ fn endless(head: &str, bytes: &[u8]) -> Answer {
     Answer::raw(head).then(After::Endless(bytes.repeat(1000)))
 }
 
-fn blob() -> Vec<u8> {
-    (0..200_000_u32).flat_map(u32::to_le_bytes).collect()
+fn blob() -> &'static [u8] {
+    static BLOB: OnceLock<Vec<u8>> = OnceLock::new();
+    BLOB.get_or_init(|| (0..200_000_u32).flat_map(u32::to_le_bytes).collect())
 }
 
 fn digest() -> BlobDigest {
     static DIGEST: OnceLock<BlobDigest> = OnceLock::new();
-    *DIGEST.get_or_init(|| BlobDigest::of(&blob()))
+    *DIGEST.get_or_init(|| BlobDigest::of(blob()))
 }
 
-struct Bytes(Vec<u8>);
+struct Bytes(&'static [u8]);
 
 impl BlobSource for Bytes {
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
@@ -210,7 +220,7 @@ fn act(act: Act, repository: &Repository, part: &Path) -> Result<String, Registr
         Act::Has => repository.has_blob(&blob).map(there),
         Act::Small => repository.small_blob(&blob).map(|blob| there(blob.is_some())),
         Act::Download => repository.download_blob(blob, size, part, &|_| {}).map(|()| there(true)),
-        Act::Tags => repository.tags().map(|tags| tags.join(" ")),
+        Act::Tags => repository.tags().map(|tags| format!("[{}]", tags.join(" "))),
         Act::Push => push(&[]),
         Act::Mount => push(&["y"]),
         Act::PushLarge => {
@@ -252,7 +262,7 @@ fn run(case: &Case) -> Result<(), String> {
     let text = format!(r#"{{"auths": {{"{}": {{"username": "me", "password": "hidden"}}}}}}"#, own.host());
     std::fs::write(home.path().join(".docker/config.json"), text).expect("a file");
     let environment = Environment::made_of(&[("HOME", home.path())], Path::new("/nowhere"));
-    let patience = Patience { silence: Duration::from_secs(2), ..Patience::default() };
+    let patience = Patience { silence: case.silence, ..Patience::default() };
     let registries = Registries::patient(environment, false, patience);
     let image = format!("{}/x:v1", own.host()).parse().expect("a reference");
     let repository = registries.destination(&image).expect("a repository");

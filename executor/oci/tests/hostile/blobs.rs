@@ -32,7 +32,7 @@ fn bytes() -> Vec<Case> {
     vec![
         case("blob", Download, Gives("there"), 1, |_| ok(blob())),
         case("blob of other bytes", Download, Fails("is not what was expected"), 1, |_| ok(vec![0; blob().len()])),
-        case("blob with a byte more", Download, Fails("more bytes instead of"), 1, |_| ok([blob(), vec![0]].concat())),
+        case("blob with a byte more", Download, Fails("more bytes instead of"), 1, |_| ok([blob(), &[0]].concat())),
         case("blob with a byte less", Download, Fails("it ended after"), 5, |_| ok(&blob()[1..])),
         case("blob of nothing", Download, Fails("it ended after 0 of"), 4, |_| ok("")),
         case("blob without end", Download, Fails("is not what was expected"), 1, |_| {
@@ -54,7 +54,8 @@ fn bytes() -> Vec<Case> {
         case("blob that is gone", Download, Fails("does not exist"), 1, |_| answer(410)),
         case("blob in silence", Download, Fails(READ), 4, |_| {
             Answer::raw(format!("{HEAD}content-length: 800000\r\n\r\nx")).then(After::Silence)
-        }),
+        })
+        .hurried(),
         case("blob of one byte at a time", Download, Gives("there"), 2, |at| match begin(at) {
             None => cut(blob().len(), &blob()[..blob().len() - 4]),
             Some(begin) => {
@@ -63,7 +64,8 @@ fn bytes() -> Vec<Case> {
                 let head = Answer::raw(format!("HTTP/1.1 206 x\r\n{head}\r\n\r\n"));
                 head.then(After::Slowly(rest, Duration::from_millis(600)))
             }
-        }),
+        })
+        .hurried(),
         case("blob whose question is not answered", Has, Fails(READ), 4 * 2, |_| Answer::raw("")),
         case("blob whose question fails", Has, Fails("answered 502"), 4, |_| said(502, "retry-after", "0")),
     ]
@@ -140,13 +142,14 @@ fn heads() -> Vec<Case> {
         case("giant header", Download, Fails(READ), 8, |_| endless(&format!("{HEAD}x: "), b"x")),
         case("giant headers", Download, Fails(READ), 8, |_| endless(HEAD, b"x: y\r\n")),
         case("giant status", Download, Fails(READ), 8, |_| endless("HTTP/1.1 200 ", b"x")),
-        case("hints without end", Download, Fails(READ), 8, |_| trickle("HTTP/1.1 103 x\r\nlink: <x>\r\n\r\n")),
-        case("continuing without end", Download, Fails(READ), 8, |_| trickle("HTTP/1.1 100 x\r\n\r\n")),
+        case("hints without end", Download, Fails(READ), 8, |_| trickle("HTTP/1.1 103 x\r\nlink: <x>\r\n\r\n"))
+            .hurried(),
+        case("continuing without end", Download, Fails(READ), 8, |_| trickle("HTTP/1.1 100 x\r\n\r\n")).hurried(),
         case("a hint before", Download, Gives("there"), 1, |_| {
-            let body = [b"HTTP/1.1 103 x\r\n\r\nHTTP/1.1 200 x\r\ncontent-length: 800000\r\n\r\n", &*blob()].concat();
+            let body = [b"HTTP/1.1 103 x\r\n\r\nHTTP/1.1 200 x\r\ncontent-length: 800000\r\n\r\n", blob()].concat();
             Answer::raw(body)
         }),
-        case("silence", Download, Fails(READ), 8, |_| Answer::raw("").then(After::Silence)),
+        case("silence", Download, Fails(READ), 8, |_| Answer::raw("").then(After::Silence)).hurried(),
         case("zeros", Download, Fails(READ), 8, |_| endless("", b"\0")),
     ]
 }
