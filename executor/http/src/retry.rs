@@ -68,9 +68,10 @@ fn parse_date(text: &str) -> Option<SystemTime> {
     let clock: Vec<u64> = time.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
     let [hours, minutes, seconds] = clock[..] else { return None };
     let days = days_since_epoch(year.parse().ok()?, u64::try_from(month).ok()? + 1, day.parse().ok()?)?;
-    let total = days.checked_mul(86_400)?.checked_add(hours.checked_mul(3600)?)?;
-    SystemTime::UNIX_EPOCH
-        .checked_add(Duration::from_secs(total.checked_add(minutes.checked_mul(60)?)? + seconds.min(60)))
+    // A second may be a leap second.
+    let is_time = hours < 24 && minutes < 60 && seconds <= 60;
+    let total = is_time.then(|| days * 86_400 + hours * 3600 + minutes * 60 + seconds)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(total))
 }
 
 /// Days of the Gregorian calendar since 1970 (H. Hinnant, "chrono-compatible low-level date algorithms").
@@ -99,6 +100,10 @@ mod tests {
             ("soon", None),
             ("Sun, 06 Nov 99999999999 08:49:37 GMT", None),
             ("Sun, 00 Nov 1994 08:49:37 GMT", None),
+            ("Fri, 31 Dec 9999 23:59:60 GMT", Some(253_402_300_800)),
+            ("Thu, 01 Jan 1970 5124095576030431:00:60 GMT", None),
+            ("Thu, 01 Jan 1970 00:60:00 GMT", None),
+            ("Thu, 01 Jan 1970 18446744073709551616:00:00 GMT", None),
         ] {
             assert_eq!(seconds(text).map(|at| at.as_secs()), expected, "{text}");
         }
