@@ -75,3 +75,73 @@ pub(super) fn is_loopback(host: &str) -> bool {
     };
     name == "localhost" || name.ends_with(".localhost") || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str, may_be_plain: bool) -> Host {
+        Host::new(name, Http::offline(), Environment::default(), may_be_plain)
+    }
+
+    #[test]
+    fn this_machine_is_known_by_name_and_address() {
+        for (name, expected) in [
+            ("localhost", true),
+            ("localhost:5000", true),
+            ("x.localhost:5000", true),
+            ("127.0.0.1:5000", true),
+            ("127.8.8.8", true),
+            ("[::1]:5000", true),
+            ("[::1]", true),
+            ("[::2]:5000", false),
+            ("localhost.example", false),
+            ("evillocalhost", false),
+            ("127.0.0.1.example", false),
+            ("10.0.0.1", false),
+        ] {
+            assert_eq!(is_loopback(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_answer_settles_the_scheme() {
+        for (name, may_be_plain, first, other) in [
+            ("a.example", false, "https://a.example/x", None),
+            ("docker.io", false, "https://registry-1.docker.io/x", None),
+            ("a.example:1", true, "https://a.example:1/x", Some("http://a.example:1/x")),
+            ("localhost:1", true, "http://localhost:1/x", Some("https://localhost:1/x")),
+            // Somebody put certificates there.
+            ("localhost:1", false, "https://localhost:1/x", None),
+        ] {
+            let unasked = host(name, may_be_plain);
+            assert_eq!((unasked.url("/x").as_str(), unasked.other_url("/x").as_deref()), (first, other), "{name}");
+            for answered in [Some(first), other].into_iter().flatten() {
+                let host = host(name, may_be_plain);
+                host.settle(answered);
+                assert_eq!((host.url("/x").as_str(), host.other_url("/x")), (answered, None), "{name}");
+                // Later answers, from where it redirects to for instance, change nothing.
+                host.settle("http://elsewhere/");
+                host.settle("https://elsewhere/");
+                assert_eq!(host.url("/x"), answered, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_we_are_is_for_the_host_alone() {
+        let host = host("a.example:5000", false);
+        for (url, expected) in [
+            ("https://a.example:5000/v2/", true),
+            ("https://A.example:5000/elsewhere?x", true),
+            ("http://a.example:5000/v2/", false),
+            ("https://a.example/v2/", false),
+            ("https://a.example:5000.evil.example/", false),
+            ("https://a.example:5000@evil.example/", false),
+            ("https://evil.example/a.example:5000/", false),
+            ("/v2/", false),
+        ] {
+            assert_eq!(host.is_own(url), expected, "{url}");
+        }
+    }
+}
