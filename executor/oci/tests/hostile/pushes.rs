@@ -168,7 +168,7 @@ fn uploads() -> Vec<Case> {
         case("manifest of another digest than sent", Put, Fails("says that it has sha256:00"), 2, |at| {
             takes(at, || said(201, "docker-content-digest", WRONG))
         }),
-        case("manifest that is refused", Put, Fails("blob unknown"), 2, |at| {
+        case("manifest that is refused", Put, Fails("blob unknown"), 5, |at| {
             takes(at, || Answer::new(404, &[], r#"{"errors":[{"message":"blob unknown"}]}"#))
         }),
         case("manifest that is sent elsewhere", Put, Fails("answered 302"), 2, |at| match at.is("PUT") {
