@@ -586,6 +586,25 @@ fn hostile_layers_are_refused_and_leave_nothing() {
     }
 }
 
+/// The test runs itself again where root is the only user there is.
+#[test]
+fn owners_outside_of_the_map_are_named() {
+    let map = fs::read_to_string("/proc/self/uid_map").expect("a map");
+    if map.split_whitespace().nth(2) != Some("1") {
+        let itself = std::env::current_exe().expect("this program");
+        let mut inside = Command::new("unshare");
+        inside.arg("--map-root-user").arg(itself).args(["--exact", "owners_outside_of_the_map_are_named"]);
+        let ran = inside.output().expect("unshare: run `cargo xtask setup`");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+        return;
+    }
+    for (line, owner) in [("file a x uid=5", "user 5"), ("dir a gid=7", "group 7"), ("sym a b uid=70000", "user 70000")]
+    {
+        let error = Scene::new().unpack(&[], &tar_of(&["file b x", line])).expect_err(line).to_string();
+        assert!(error.contains(&format!("`a` belongs to {owner}; files of this store can have 0-0 only")), "{error}");
+    }
+}
+
 fn published(scene: &Scene) -> usize {
     fs::read_dir(scene.store.root().join("layers")).expect("a listing").count()
 }
