@@ -351,9 +351,10 @@ fn rubbish_is_an_error_that_names_the_server() {
 
 #[test]
 fn information_before_an_answer_is_passed_over() {
-    // More behind it than a head may be long, all at once.
+    // More behind it than a head may be long, and enough before it for all of that to be there.
     let body = content(600_000);
-    let head = format!("HTTP/1.1 103 x\r\nlink: <x>\r\n\r\n{OK}content-length: {}\r\n\r\n", body.len());
+    let hints = "HTTP/1.1 103 x\r\nlink: <x>\r\n\r\n".repeat(100);
+    let head = format!("{hints}{OK}content-length: {}\r\n\r\n", body.len());
     let whole = [head.as_bytes(), &body].concat();
     let server = Server::start(move |_, _| Answer::raw(whole.clone()));
     assert_eq!(Http::new().get(&server.url("/"), 1 << 20).expect("a body"), body);
