@@ -28,7 +28,7 @@ use scripted_server::{After, Answer, Asked, Server};
 use sinter_graph::ErrorClass;
 use sinter_graph::digest::BlobDigest;
 use sinter_oci::ImageDocument;
-use sinter_oci::registry::{BlobSource, Environment, Patience, Registries, RegistryError, Repository};
+use sinter_oci::registry::{BlobSource, Environment, FetchError, Patience, Registries, RegistryError, Repository};
 
 /// Base64 of `me:hidden`.
 const BASIC: &str = "Basic bWU6aGlkZGVu";
@@ -54,6 +54,8 @@ enum Act {
     Has,
     /// The blob, in memory.
     Small,
+    /// The blob, as it comes.
+    Read,
     /// The blob, into a file.
     Download,
     Tags,
@@ -219,6 +221,12 @@ fn act(act: Act, repository: &Repository, part: &Path) -> Result<String, Registr
         Act::Digest => repository.manifest_digest("v1").map(|digest| there(digest.is_some())),
         Act::Has => repository.has_blob(&blob).map(there),
         Act::Small => repository.small_blob(&blob).map(|blob| there(blob.is_some())),
+        Act::Read => repository.blob(&blob).and_then(|reader| {
+            let mut bytes = Vec::new();
+            let failed = |source| RegistryError::Http(FetchError::Io { path: "blob".into(), source });
+            let read = reader.map_or(Ok(0), |reader| reader.take(2 * size).read_to_end(&mut bytes));
+            read.map_err(failed).map(|_| there(bytes == self::blob()))
+        }),
         Act::Download => repository.download_blob(blob, size, part, &|_| {}).map(|()| there(true)),
         Act::Tags => repository.tags().map(|tags| format!("[{}]", tags.join(" "))),
         Act::Push => push(&[]),

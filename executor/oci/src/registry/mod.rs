@@ -7,6 +7,7 @@
 //! document and blob is checked against its digest; one mistake of the network costs a try, not the work. Must not know:
 //! what images hold, the store.
 
+mod blob_reader;
 mod challenge;
 mod credential_helper;
 mod credentials;
@@ -21,6 +22,7 @@ mod registries;
 mod settings;
 mod token;
 
+pub use blob_reader::BlobReader;
 pub use environment::Environment;
 pub use error::RegistryError;
 pub use pull::{Document, Repository};

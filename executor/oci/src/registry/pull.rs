@@ -8,6 +8,7 @@ use sinter_graph::digest::BlobDigest;
 use sinter_graph::image_reference::ImageReference;
 use sinter_http::{Expected, FetchError, HttpResponse, Method, download_by, resolve};
 
+use super::blob_reader::BlobReader;
 use super::error::RegistryError;
 use super::exchange::Ask;
 use super::host::Host;
@@ -185,14 +186,14 @@ impl Repository {
         Ok(Some(bytes))
     }
 
-    /// The bytes of a blob as they come, unchecked; `None` if it is not there.
+    /// The bytes of a blob as they come, unchecked, going on after cuts; `None` if it is not there.
     ///
     /// # Errors
     /// If the registry denies or cannot be reached.
-    pub fn blob(&self, blob: &BlobDigest) -> Result<Option<Box<dyn std::io::Read + Send>>, RegistryError> {
-        let response = self.open_blob(blob, 0)?;
+    pub fn blob(&self, blob: &BlobDigest) -> Result<Option<BlobReader>, RegistryError> {
+        let response = self.host.ask(&Ask::new(Method::Get, &self.blob_url(blob), &self.name, "pull"))?;
         match response.status() {
-            200 => Ok(Some(response.into_reader())),
+            200 => Ok(Some(BlobReader::new(self.clone(), *blob, response))),
             404 => Ok(None),
             status => Err(self.odd(format!("it answers {status} where a blob is asked for"))),
         }
@@ -208,7 +209,7 @@ impl Repository {
     }
 
     /// Asks for a blob from an offset on.
-    fn open_blob(&self, blob: &BlobDigest, offset: u64) -> Result<HttpResponse, RegistryError> {
+    pub(super) fn open_blob(&self, blob: &BlobDigest, offset: u64) -> Result<HttpResponse, RegistryError> {
         let url = self.blob_url(blob);
         let mut ask = Ask::new(Method::Get, &url, &self.name, "pull");
         ask.is_resumed = true;

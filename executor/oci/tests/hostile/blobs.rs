@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::Act::{Download, Has};
+use super::Act::{Download, Has, Read};
 use super::{After, Answer, At, Case, Fails, Gives, answer, blob, case, cut, endless, ok, said};
 
 const HEAD: &str = "HTTP/1.1 200 x\r\n";
 const READ: &str = "cannot be read";
 
 pub(super) fn cases() -> Vec<Case> {
-    bytes().into_iter().chain(ranges()).chain(heads()).collect()
+    bytes().into_iter().chain(readings()).chain(ranges()).chain(heads()).collect()
 }
 
 /// What a request wants to have from.
@@ -68,6 +68,32 @@ fn bytes() -> Vec<Case> {
         .hurried(),
         case("blob whose question is not answered", Has, Fails(READ), 4 * 2, |_| Answer::raw("")),
         case("blob whose question fails", Has, Fails("answered 502"), 4, |_| said(502, "retry-after", "0")),
+    ]
+}
+
+fn readings() -> Vec<Case> {
+    vec![
+        case("blob as it comes", Read, Gives("there"), 1, |_| ok(blob())),
+        case("blob as it comes that is not there", Read, Gives("nothing"), 1, |_| answer(404)),
+        case("blob as it comes without end", Read, Gives("nothing"), 1, |_| endless(&format!("{HEAD}\r\n"), b"x")),
+        case("blob as it comes, cut once", Read, Gives("there"), 2, |at| {
+            begin(at).map_or_else(half, |begin| part(begin, begin))
+        }),
+        case("blob as it comes, cut where no ranges are known", Read, Gives("there"), 2, |at| {
+            if begin(at).is_none() { half() } else { ok(blob()) }
+        }),
+        case("blob as it comes, cut each time", Read, Fails("breaks off"), 6, |_| half()),
+        case(
+            "blob as it comes that goes on elsewhere",
+            Read,
+            Fails("where the rest of a blob is asked for"),
+            6,
+            |at| begin(at).map_or_else(half, |begin| part(begin + 1, begin + 1)),
+        ),
+        case("blob as it comes in silence", Read, Fails("breaks off"), 8, |_| {
+            Answer::raw(format!("{HEAD}content-length: 800000\r\n\r\nx")).then(After::Silence)
+        })
+        .hurried(),
     ]
 }
 
