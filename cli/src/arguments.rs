@@ -16,6 +16,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Build targets and write them where -o says
     Build(Build),
+    /// Build one target and push its image under all the given references
+    Push(Push),
     /// Check a file: syntax, names, types, patterns, without running anything
     Check(Check),
     /// Add missing pins to sinter.lock
@@ -83,6 +85,25 @@ pub(crate) struct Build {
     /// Write the result: oci:DIR, oci-archive:FILE, docker-archive:FILE, docker://REF or dir:DIR; {target} becomes the target's name
     #[arg(short = 'o', long = "output", value_name = "DEST")]
     pub(crate) outputs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) options: BuildOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// FILE (the argument that ends in .build), then one target, then the references to push it to
+    #[arg(value_name = "FILE|TARGET|REF", required = true)]
+    pub(crate) words: Vec<String>,
+    /// Set a `param` of the file
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) parameters: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) options: BuildOptions,
+}
+
+/// How a build runs.
+#[derive(Debug, Args)]
+pub(crate) struct BuildOptions {
     /// Never write sinter.lock; a missing pin is an error (implied by CI=true)
     #[arg(long)]
     pub(crate) locked: bool,

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Build(build) => commands::build::run(&build),
+        Command::Push(push) => commands::push::run(push),
         Command::Check(check) => commands::check::run(&check),
         Command::Lock(lock) => commands::lock::lock(&lock),
         Command::Update(update) => commands::lock::update(&update),

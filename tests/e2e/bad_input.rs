@@ -125,7 +125,11 @@ fn misspelt_option_is_answered_with_a_suggestion() {
 
 #[test]
 fn unsupported_features_say_so() {
-    refused("input node = pull(\"node:22\")\ntarget t = image { from = node }\n", 2, &["E09", "not supported yet"]);
+    refused(
+        "input code = git(\"https://example.org/code\", \"v1\")\ntarget t = image { from = code }\n",
+        2,
+        &["E09", "not supported yet"],
+    );
 }
 
 fn debian(packages: &str) -> Ran {

@@ -65,6 +65,17 @@ fn layers(manifest: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
+fn one_image_is_pushed_under_several_names() {
+    let registry = Registry::start(Kind::Plain);
+    let place = Place::small("target base = image { from = small, cmd = [\"/bin/sh\"] }");
+    let [one, two] = ["team/a:1", "team/b:2"].map(|name| format!("{}/{name}", registry.host()));
+    let ran = place.sinter(&["push", "base", &one, &two]);
+    ran.succeeds();
+    assert_eq!(manifest(&place, &one), manifest(&place, &two));
+    place.sinter(&["push", "base"]).fails(2, &["nothing is said about where the image goes"]);
+}
+
+#[test]
 fn images_stand_on_pulled_ones_and_keep_their_blobs() {
     let forms: [&[&str]; 5] = [
         &[],

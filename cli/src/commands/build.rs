@@ -21,9 +21,10 @@ use crate::render::{live, plain, text};
 
 pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
     let destinations = destinations(&arguments.outputs)?;
-    let store = environment::store(arguments.resources.store.as_ref())?;
-    let mirrors = environment::mirrors(&arguments.resources)?;
-    let caches = caches::settings(&arguments.caches)?;
+    let options = &arguments.options;
+    let store = environment::store(options.resources.store.as_ref())?;
+    let mirrors = environment::mirrors(&options.resources)?;
+    let caches = caches::settings(&options.caches)?;
     let project = Project::open(&arguments.selection.words, &arguments.selection.parameters)?;
     project.report(&[])?;
     let targets = project.targets()?;
@@ -41,22 +42,22 @@ pub(crate) fn run(arguments: &Build) -> Result<(), Failure> {
         platform: Platform::native(),
         work_tree: project.work_tree.clone(),
         lock: project.lock_path(),
-        locking: if arguments.locked || environment::is_ci() { Locking::Locked } else { Locking::Add },
-        offline: arguments.resources.offline,
+        locking: if options.locked || environment::is_ci() { Locking::Locked } else { Locking::Add },
+        offline: options.resources.offline,
         mirrors,
         caches,
-        registries: Registries::new(Environment::of_process(), arguments.resources.offline),
+        registries: Registries::new(Environment::of_process(), options.resources.offline),
         store,
-        jobs: jobs(arguments.jobs),
+        jobs: jobs(options.jobs),
         reload: environment::is_reload(),
         runner,
         elsewhere: None,
     };
-    let listener = listener(arguments.progress);
+    let listener = listener(options.progress);
     let result = sinter_executor::build(request, listener.clone());
     listener.close();
     let report = result.map_err(|error| explained(&error, &project))?;
-    show(&report, arguments.progress)
+    show(&report, options.progress)
 }
 
 /// A pattern that matches nothing is rarely alone: all of them are shown at once.

@@ -7,4 +7,5 @@ pub(crate) mod check;
 pub(crate) mod environment;
 pub(crate) mod explain;
 pub(crate) mod lock;
+pub(crate) mod push;
 pub(crate) mod runner;
