@@ -263,17 +263,21 @@ fn servers(case: &Case) -> (Server, Server) {
     (own, other)
 }
 
+/// The repository `x`, as `me` with the password `hidden`.
+fn repository(home: &Path, server: &Server, silence: Duration) -> Repository {
+    std::fs::create_dir(home.join(".docker")).expect("a directory");
+    let text = format!(r#"{{"auths": {{"{}": {{"username": "me", "password": "hidden"}}}}}}"#, server.host());
+    std::fs::write(home.join(".docker/config.json"), text).expect("a file");
+    let environment = Environment::made_of(&[("HOME", home)], Path::new("/nowhere"));
+    let registries = Registries::patient(environment, false, Patience { silence, ..Patience::default() });
+    let image = format!("{}/x:v1", server.host()).parse().expect("a reference");
+    registries.destination(&image).expect("a repository")
+}
+
 fn run(case: &Case) -> Result<(), String> {
     let (own, other) = servers(case);
     let home = tempfile::tempdir().expect("a directory");
-    std::fs::create_dir(home.path().join(".docker")).expect("a directory");
-    let text = format!(r#"{{"auths": {{"{}": {{"username": "me", "password": "hidden"}}}}}}"#, own.host());
-    std::fs::write(home.path().join(".docker/config.json"), text).expect("a file");
-    let environment = Environment::made_of(&[("HOME", home.path())], Path::new("/nowhere"));
-    let patience = Patience { silence: case.silence, ..Patience::default() };
-    let registries = Registries::patient(environment, false, patience);
-    let image = format!("{}/x:v1", own.host()).parse().expect("a reference");
-    let repository = registries.destination(&image).expect("a repository");
+    let repository = repository(home.path(), &own, case.silence);
     let part = home.path().join("part");
     let result = act(case.act, &repository, &part);
     let mut wrong = judge(case.outcome, &result, &[own.host(), other.host()]);
@@ -298,20 +302,45 @@ fn judge(outcome: Outcome, result: &Result<String, RegistryError>, hosts: &[Stri
     match (outcome, result) {
         (Gives(expected), Ok(found)) if found.contains(expected) => vec![],
         (Fails(reason), Err(error)) => {
-            let text = error.to_string();
-            let is_named = hosts.iter().any(|host| text.contains(host));
-            let checks = [
-                (text.contains(reason), "it has another reason"),
-                (is_named, "it names no host"),
-                (!text.contains("hidden") && !text.contains(BASIC), "it tells a secret"),
-                (!text.contains(char::is_control), "it has control characters"),
-                (text.len() < 1500, "it is too long"),
-                (error.class() == ErrorClass::Environment, "it has another class"),
-            ];
-            checks.iter().filter(|(holds, _)| !holds).map(|(_, what)| format!("{what}: {text}")).collect()
+            let mut wrong = unfit(error, hosts);
+            if !error.to_string().contains(reason) {
+                wrong.push(format!("it has another reason: {error}"));
+            }
+            wrong
         }
         _ => vec![format!("not as expected: {outcome:?}")],
     }
+}
+
+/// What no error may be.
+fn unfit(error: &RegistryError, hosts: &[String]) -> Vec<String> {
+    let text = error.to_string();
+    let checks = [
+        (hosts.iter().any(|host| text.contains(host)), "it names no host"),
+        (!text.contains("hidden") && !text.contains(BASIC), "it tells a secret"),
+        (!text.contains(char::is_control), "it has control characters"),
+        (text.len() < 1500, "it is too long"),
+        (error.class() == ErrorClass::Environment, "it has another class"),
+    ];
+    checks.iter().filter(|(holds, _)| !holds).map(|(_, what)| format!("{what}: {text}")).collect()
+}
+
+/// Calls `run` with every number below `count`, many at once; gives what went wrong.
+fn many(count: usize, run: impl Fn(usize) -> Result<(), String> + Sync) -> Vec<String> {
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return;
+            }
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(number)));
+            let result = result.unwrap_or_else(|_| Err(format!("number {number}: a panic")));
+            wrong.lock().expect("a list").extend(result.err());
+        }
+    };
+    std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    wrong.into_inner().expect("a list")
 }
 
 #[test]
@@ -321,15 +350,77 @@ fn hostile_registries_get_and_do_nothing() {
     let cases: Vec<Case> = groups.into_iter().flatten().collect();
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name).collect();
     assert_eq!(names.len(), cases.len(), "two cases have one name");
-    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let work = || {
-        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let result = std::panic::catch_unwind(|| run(case));
-            let result = result.unwrap_or_else(|_| Err(format!("{}: a panic", case.name)));
-            wrong.lock().expect("a list").extend(result.err());
-        }
-    };
-    std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
-    let wrong = wrong.into_inner().expect("a list");
+    let wrong = many(cases.len(), |number| run(&cases[number]));
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+/// Answers that make sense somewhere, all from the registry itself: no bytes that change may lead to another host.
+const ANSWERS: [&str; 7] = [
+    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 36\r\n\r\n{\"schemaVersion\":2,\"manifests\":[{}]}",
+    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n13\r\n{\"tags\":[\"a\",\"b\"]}\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nlink: <list?last=b>; rel=\"next\"\r\ncontent-length: 19\r\n\r\n{\"tags\":[\"a\",\"b\"]}",
+    "HTTP/1.1 401 x\r\nwww-authenticate: Bearer realm=\"token\",service=\"s\",scope=\"a b\"\r\ncontent-length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\ncontent-length: 36\r\n\r\n{\"token\":\"good\",\"expires_in\":1000000}",
+    "HTTP/1.1 202 x\r\nlocation: upload?_state=x\r\nrange: 0-99\r\ncontent-length: 0\r\n\r\n",
+    "HTTP/1.1 206 x\r\ncontent-range: bytes 0-9/800000\r\ncontent-length: 10\r\n\r\n0123456789",
+];
+
+/// One of the answers with some bytes changed, left out or put in.
+fn mangled(mut next: impl FnMut(usize) -> usize) -> Vec<u8> {
+    let mut bytes = ANSWERS[next(ANSWERS.len())].as_bytes().to_vec();
+    for _ in 0..next(4) {
+        let place = next(bytes.len());
+        // No slash: two of them would name a host.
+        let byte = u8::try_from(next(256)).ok().filter(|byte| *byte != b'/').unwrap_or(b'x');
+        match next(3) {
+            0 => bytes[place] = byte,
+            1 => drop(bytes.remove(place)),
+            _ => bytes.insert(place, byte),
+        }
+    }
+    bytes
+}
+
+/// Numbers that look random, the same each time (G. Marsaglia, "Xorshift RNGs").
+fn numbers(seed: usize) -> impl FnMut(usize) -> usize {
+    let mut state = (seed as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from((state >> 16) % below as u64).expect("it is smaller")
+    }
+}
+
+#[test]
+fn mangled_answers_do_no_harm() {
+    const ACTS: [Act; 10] = [
+        Act::Tag,
+        Act::Manifest,
+        Act::Digest,
+        Act::Has,
+        Act::Small,
+        Act::Download,
+        Act::Tags,
+        Act::Mount,
+        Act::Put,
+        Act::Delete,
+    ];
+    let rounds = std::env::var("SINTER_SOAK").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(200);
+    let wrong = many(rounds, |round| {
+        let server = Server::start(move |_, number| Answer::raw(mangled(numbers(round * 1000 + number))));
+        let home = tempfile::tempdir().expect("a directory");
+        let part = home.path().join("part");
+        let result = act(ACTS[round % ACTS.len()], &repository(home.path(), &server, Duration::from_secs(30)), &part);
+        let mut wrong = result.as_ref().err().map(|error| unfit(error, &[server.host()])).unwrap_or_default();
+        // Nobody ever sends the blob.
+        if matches!(ACTS[round % ACTS.len()], Act::Download) && result.is_ok() {
+            wrong.push("it believes in a blob".to_owned());
+        }
+        if server.asked().len() > 1000 {
+            wrong.push(format!("{} requests", server.asked().len()));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(format!("round {round}: {}", wrong.join("; "))) }
+    });
+    assert!(wrong.is_empty(), "{} of {rounds}:\n{}", wrong.len(), wrong.join("\n"));
 }
