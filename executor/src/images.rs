@@ -122,13 +122,19 @@ impl Images<'_> {
         (self.progress)(ImageProgress::Resolving { image: source.to_string() });
         let what = reference.digest().map(|digest| digest.to_string());
         let what = what.as_deref().or(reference.tag()).unwrap_or_default();
+        let mut last = RegistryError::Unknown { reference: source.to_string() };
         for repository in self.registries.sources(reference)? {
-            if let Some(document) = repository.manifest(what)? {
-                self.store.put_blob(&document.bytes)?;
-                return self.pin(source, document.digest);
-            }
+            // A mirror that fails is followed by the next place; what the last one says counts.
+            last = match repository.manifest(what) {
+                Ok(Some(document)) => {
+                    self.store.put_blob(&document.bytes)?;
+                    return self.pin(source, document.digest);
+                }
+                Ok(None) => RegistryError::Unknown { reference: source.to_string() },
+                Err(error) => error,
+            };
         }
-        Err(RegistryError::Unknown { reference: source.to_string() }.into())
+        Err(last.into())
     }
 
     /// The pin that a digest means.
@@ -196,13 +202,19 @@ impl Images<'_> {
         if self.store.has_blob(&digest)? {
             return Ok(self.store.read_blob(&digest)?);
         }
+        let mut failure = None;
         for origin in self.origins(source)? {
-            if let Some(bytes) = fetch(&origin, &digest)?.filter(|bytes| BlobDigest::of(bytes) == digest) {
-                self.store.put_blob(&bytes)?;
-                return Ok(bytes);
+            // A mirror that fails, lacks it or has something else is followed by the next place.
+            match fetch(&origin, &digest) {
+                Ok(Some(bytes)) if BlobDigest::of(&bytes) == digest => {
+                    self.store.put_blob(&bytes)?;
+                    return Ok(bytes);
+                }
+                Ok(_) => {}
+                Err(error) => failure = Some(error),
             }
         }
-        Err(ImageError::Lost { image: source.to_string(), digest })
+        Err(failure.unwrap_or_else(|| ImageError::Lost { image: source.to_string(), digest }))
     }
 
     /// Where an image may be had, the best place first.

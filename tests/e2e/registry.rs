@@ -76,6 +76,22 @@ fn one_image_is_pushed_under_several_names() {
 }
 
 #[test]
+fn a_mirror_that_fails_is_followed_by_the_next_place() {
+    let (mut dead, empty, full) =
+        (Registry::start(Kind::Plain), Registry::start(Kind::Plain), Registry::start(Kind::Plain));
+    push_base(&full, &[]);
+    dead.kill();
+    let place = on("registry.example.org/team/plain:1");
+    let mirrors = [&dead, &empty, &full]
+        .map(|registry| format!("[[registry.mirror]]\nlocation = \"{}/team\"\n", registry.host()))
+        .concat();
+    place.write("registries.conf", &format!("[[registry]]\nprefix = \"registry.example.org/team\"\n{mirrors}"));
+    let mut command = place.command(&["build", "-o", "oci:image"]);
+    command.env("CONTAINERS_REGISTRIES_CONF", place.project().join("registries.conf"));
+    run(command).succeeds();
+}
+
+#[test]
 fn images_stand_on_pulled_ones_and_keep_their_blobs() {
     let forms: [&[&str]; 5] = [
         &[],

@@ -31,6 +31,12 @@ const SOAKS: &[Soak] = &[
     },
     Soak { what: "merged stacks of layers", rounds: 400, tests: STORE, filter: &["merged_stacks"] },
     Soak { what: "generated graphs under all callers", rounds: 200, tests: E2E, filter: &["generated::"] },
+    Soak {
+        what: "answers of registries with random bytes changed",
+        rounds: 6_000,
+        tests: &["--package", "sinter-oci", "--test", "hostile"],
+        filter: &["mangled"],
+    },
     Soak { what: "builds killed at random moments, three at once", rounds: 1_000, tests: E2E, filter: &["crashes::"] },
     Soak { what: "builds killed at each commit point, once each", rounds: 1, tests: E2E, filter: &["kills::"] },
 ];

@@ -3,8 +3,10 @@
 use std::io::{self, Read};
 
 use sinter_graph::digest::BlobDigest;
-use sinter_http::{HttpResponse, Retry};
+use sinter_http::{HttpResponse, Method, Retry};
 
+use super::error::RegistryError;
+use super::exchange::Ask;
 use super::pull::Repository;
 
 /// So much more is worth further tries.
@@ -21,8 +23,23 @@ pub struct BlobReader {
     retry: Retry,
 }
 
+impl Repository {
+    /// The bytes of a blob as they come, unchecked, going on after cuts; `None` if it is not there.
+    ///
+    /// # Errors
+    /// If the registry denies or cannot be reached.
+    pub fn blob(&self, blob: &BlobDigest) -> Result<Option<BlobReader>, RegistryError> {
+        let response = self.host.ask(&Ask::new(Method::Get, &self.blob_url(blob), &self.name, "pull"))?;
+        match response.status() {
+            200 => Ok(Some(BlobReader::new(self.clone(), *blob, response))),
+            404 => Ok(None),
+            status => Err(self.odd(format!("it answers {status} where a blob is asked for"))),
+        }
+    }
+}
+
 impl BlobReader {
-    pub(super) fn new(repository: Repository, blob: BlobDigest, response: HttpResponse) -> Self {
+    fn new(repository: Repository, blob: BlobDigest, response: HttpResponse) -> Self {
         let body = response.into_reader();
         Self { repository, blob, body, read: 0, cut_at: 0, retry: Retry::default() }
     }

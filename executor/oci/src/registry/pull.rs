@@ -8,7 +8,6 @@ use sinter_graph::digest::BlobDigest;
 use sinter_graph::image_reference::ImageReference;
 use sinter_http::{Expected, FetchError, HttpResponse, Method, download_by, resolve};
 
-use super::blob_reader::BlobReader;
 use super::error::RegistryError;
 use super::exchange::Ask;
 use super::host::Host;
@@ -186,20 +185,7 @@ impl Repository {
         Ok(Some(bytes))
     }
 
-    /// The bytes of a blob as they come, unchecked, going on after cuts; `None` if it is not there.
-    ///
-    /// # Errors
-    /// If the registry denies or cannot be reached.
-    pub fn blob(&self, blob: &BlobDigest) -> Result<Option<BlobReader>, RegistryError> {
-        let response = self.host.ask(&Ask::new(Method::Get, &self.blob_url(blob), &self.name, "pull"))?;
-        match response.status() {
-            200 => Ok(Some(BlobReader::new(self.clone(), *blob, response))),
-            404 => Ok(None),
-            status => Err(self.odd(format!("it answers {status} where a blob is asked for"))),
-        }
-    }
-
-    fn blob_url(&self, blob: &BlobDigest) -> String {
+    pub(super) fn blob_url(&self, blob: &BlobDigest) -> String {
         format!("/v2/{}/blobs/{blob}", self.name)
     }
 
