@@ -239,6 +239,7 @@ fn prepare(
         registries: request.registries,
         caches,
         made: Mutex::default(),
+        unpacked: Mutex::default(),
         offline: request.offline,
         jobs: request.jobs.max(1),
         reload: request.reload,

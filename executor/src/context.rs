@@ -1,11 +1,11 @@
 //! What every part of one build shares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sinter_graph::config::Configuration;
-use sinter_graph::derivation::{Graph, NodeId};
+use sinter_graph::derivation::{Graph, InputId, NodeId};
 use sinter_graph::digest::{BlobDigest, ContentKey, DefinitionKey, LayerDigest};
 use sinter_graph::image_source::ImageSource;
 use sinter_graph::inherit::Configurations;
@@ -47,6 +47,8 @@ pub(crate) struct Context {
     pub(crate) caches: Arc<Caches>,
     /// The content keys of steps that were asked in this build.
     pub(crate) made: Mutex<Vec<ContentKey>>,
+    /// The images of others of which every layer is known to be here.
+    pub(crate) unpacked: Mutex<BTreeSet<InputId>>,
     pub(crate) offline: bool,
     pub(crate) jobs: usize,
     /// Whether layers are made anew before anyone mounts them: a test that this changes nothing.
@@ -108,6 +110,15 @@ impl Context {
     pub(crate) fn stack(&self, outcome: &Outcome) -> Result<Stack, BuildError> {
         let gone = || BuildError::Revoked { reason: format!("stack {} is gone from the store", outcome.stack) };
         self.records.stack(&outcome.stack)?.ok_or_else(gone)
+    }
+
+    /// Whether every layer of a pulled image was seen here, and nothing has been found gone since.
+    pub(crate) fn is_unpacked(&self, input: InputId) -> bool {
+        !self.is_suspicious() && self.unpacked.lock().unwrap_or_else(PoisonError::into_inner).contains(&input)
+    }
+
+    pub(crate) fn set_unpacked(&self, input: InputId) {
+        self.unpacked.lock().unwrap_or_else(PoisonError::into_inner).insert(input);
     }
 
     pub(crate) fn is_suspicious(&self) -> bool {

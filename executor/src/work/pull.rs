@@ -54,25 +54,28 @@ pub(crate) fn unpack(context: &Context, input: InputId) -> Result<Stack, BuildEr
     Ok(below.stack)
 }
 
-/// Makes sure that the bytes of pulled layers are here which are known from elsewhere: nobody but us can make them.
+/// Makes sure that those of `layers` are here which are known from elsewhere and come from a pulled image: nobody but us can
+/// make them. Asks about the layers of pulled images only, however many there are of others, and about each image until all
+/// of it is here.
 ///
 /// # Errors
 /// If an image cannot be had.
 pub(crate) fn unpack_again(context: &Context, layers: &[LayerDigest]) -> Result<(), BuildError> {
-    for layer in layers {
-        let is_foreign = || -> Result<bool, StoreError> {
-            let facts = context.store.facts(layer)?;
-            Ok(facts.is_some_and(|facts| matches!(facts.origin, Origin::Foreign { .. })))
-        };
-        if context.store.has_layer(layer)? || !is_foreign()? {
+    for input in context.pins.pulled_inputs() {
+        if context.is_unpacked(input) {
             continue;
         }
-        for input in context.pins.pulled_inputs() {
-            let known = unpacked(context, context.pins.pulled(input))?;
-            if known.is_some_and(|known| known.contains(layer)) {
-                unpack(context, input)?;
-                break;
+        let Some(known) = unpacked(context, context.pins.pulled(input))? else { continue };
+        let mut missing = Vec::new();
+        for layer in known {
+            if !context.store.has_layer(&layer)? {
+                missing.push(layer);
             }
+        }
+        if missing.is_empty() {
+            context.set_unpacked(input);
+        } else if missing.iter().any(|layer| layers.contains(layer)) {
+            unpack(context, input)?;
         }
     }
     Ok(())
