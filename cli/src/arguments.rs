@@ -29,7 +29,7 @@ pub(crate) enum Command {
         /// For instance E0201; without it, all codes are listed
         code: Option<String>,
     },
-    /// Look after the store
+    /// Look after the store, and make keys for caches
     #[command(subcommand)]
     Cache(Cache),
     /// Run one script in one sandbox; for sinter's own use
@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Runner,
 }
 
-/// What is done to the store.
+/// What is done to the store, or for caches.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Cache {
     /// Make a pair of keys: FILE is the secret one, which signs results; the public one is printed

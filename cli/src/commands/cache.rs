@@ -25,7 +25,16 @@ pub(crate) fn keygen(file: &Path) -> Result<(), Failure> {
     let mut bytes = [0; 32];
     std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).map_err(failed)?;
     let key = SecretKey::from_bytes(bytes);
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    made.and_then(|mut made| writeln!(made, "{}", key.text())).map_err(failed)?;
+    let mut made =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(|error| match error
+            .kind()
+        {
+            std::io::ErrorKind::AlreadyExists => Failure::usage(
+                format!("{}: it is there, and a secret key is never written over", file.display()),
+                "name a new file",
+            ),
+            _ => failed(error),
+        })?;
+    writeln!(made, "{}", key.text()).map_err(failed)?;
     console::data(&key.public().to_string())
 }
