@@ -24,7 +24,7 @@ use crate::error::BuildError;
 use crate::events::{Event, Listener};
 use crate::images::Images;
 use crate::keys::{DefinitionKeys, KeyInputs};
-use crate::needed::{Needed, direct};
+use crate::needed::Needed;
 use crate::output;
 use crate::pins::{self, LockFile, Locking, Resolvers};
 use crate::record::{Known, Outcome};
@@ -140,7 +140,7 @@ pub fn build(mut request: Request, listener: Arc<dyn Listener>) -> Result<Report
         .map(|(name, node)| TargetReport { name: name.clone(), digest: digest(&outcomes[node].outcome) })
         .collect();
     let (ran, elapsed) = (counters.ran(), started.elapsed());
-    let cached = (cached_steps(&context, &nodes, &found) + counters.cached()).min(steps.saturating_sub(ran));
+    let cached = (cached_steps(&context, &found) + counters.cached()).min(steps.saturating_sub(ran));
     Ok(Report { targets, summary: Summary { steps, ran, cached, elapsed } })
 }
 
@@ -156,22 +156,10 @@ fn cache_settings(request: &Request) -> CacheSettings {
     settings
 }
 
-/// How many steps need not be looked at because what was made from them was found in a cache.
-fn cached_steps(context: &Context, roots: &[NodeId], found: &BTreeSet<NodeId>) -> usize {
-    let (mut steps, mut seen) = (BTreeSet::new(), BTreeSet::new());
-    let mut pending: Vec<(NodeId, bool)> = roots.iter().map(|id| (*id, false)).collect();
-    while let Some((id, below)) = pending.pop() {
-        let cached = below || found.contains(&id);
-        if !seen.insert((id, cached)) {
-            continue;
-        }
-        let derivation = &context.graph.node(id).derivation;
-        if cached && matches!(derivation, Derivation::Step(_)) {
-            steps.insert(id);
-        }
-        pending.extend(direct(derivation).into_iter().map(|below| (below, cached)));
-    }
-    steps.len()
+/// How many steps need not be looked at because they, or what was made from them, were found in a cache.
+fn cached_steps(context: &Context, found: &BTreeSet<NodeId>) -> usize {
+    let below = Needed::by_nodes(&context.graph, found.iter().copied()).nodes;
+    below.iter().filter(|id| matches!(context.graph.node(**id).derivation, Derivation::Step(_))).count()
 }
 
 /// The store, which tells when another process makes this one wait.

@@ -27,6 +27,13 @@ impl Needed {
         needed
     }
 
+    /// What these derivations need, themselves included.
+    pub(crate) fn by_nodes(graph: &Graph, ids: impl IntoIterator<Item = NodeId>) -> Self {
+        let mut needed = Self::default();
+        ids.into_iter().for_each(|id| needed.add_node(graph, id));
+        needed
+    }
+
     fn add_node(&mut self, graph: &Graph, id: NodeId) {
         let mut pending = vec![id];
         while let Some(id) = pending.pop() {

@@ -20,7 +20,7 @@ use super::import::import;
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::events::Event;
-use crate::needed::direct;
+use crate::needed::{Needed, direct};
 use crate::record::{DefinitionRecord, Input};
 
 /// How many questions are under way at once.
@@ -111,48 +111,44 @@ impl Search<'_> {
     /// Chooses one result for each derivation, from the hit that most stands below on; gives the hits that were computed
     /// from others, which are none then.
     fn unfit(&mut self) -> Result<Vec<NodeId>, BuildError> {
-        let mut chosen = HashMap::new();
+        let mut chosen = Chosen::new();
         let mut ordered = std::mem::take(&mut self.hits);
-        ordered.sort_by_cached_key(|id| std::cmp::Reverse(size(self.context, *id)));
+        ordered.sort_by_cached_key(|id| std::cmp::Reverse(Needed::by_nodes(&self.context.graph, [*id]).nodes.len()));
         let mut unfit = Vec::new();
         for id in ordered {
-            let mut tentative = chosen.clone();
-            if fits(self.context, id, &mut tentative)? {
-                chosen = tentative;
-                self.hits.push(id);
-            } else {
-                unfit.push(id);
+            match fitting(self.context, id, &chosen)? {
+                Some(more) => {
+                    chosen.extend(more);
+                    self.hits.push(id);
+                }
+                None => unfit.push(id),
             }
         }
         Ok(unfit)
     }
 }
 
-/// How much a derivation is made from.
-fn size(context: &Context, id: NodeId) -> usize {
-    let (mut seen, mut pending) = (BTreeSet::new(), vec![id]);
-    while let Some(id) = pending.pop() {
-        if seen.insert(id) {
-            pending.extend(direct(&context.graph.node(id).derivation));
-        }
-    }
-    seen.len()
-}
+/// One result for each derivation, by its key.
+type Chosen = HashMap<DefinitionKey, OutcomeDigest>;
 
-/// Whether a hit was computed from what is chosen already. Makes this machine remember what it was computed from, as far as
-/// caches know it, also where it knew another result of that.
-fn fits(context: &Context, id: NodeId, chosen: &mut HashMap<DefinitionKey, OutcomeDigest>) -> Result<bool, BuildError> {
+/// The results that a hit was computed from, if they are those that are chosen already; `None` if one is another. Makes this
+/// machine remember them, as far as caches know them, also where it knew another result.
+fn fitting(context: &Context, id: NodeId, chosen: &Chosen) -> Result<Option<Chosen>, BuildError> {
     let key = context.keys.get(id);
-    let Some((record, _)) = context.records.definition(&key)? else { return Ok(false) };
-    if *chosen.entry(key).or_insert(record.outcome.digest()) != record.outcome.digest() {
-        return Ok(false);
+    let Some((record, _)) = context.records.definition(&key)? else { return Ok(None) };
+    let mut more = Chosen::new();
+    let mut fits = |key: DefinitionKey, outcome: OutcomeDigest| {
+        *chosen.get(&key).unwrap_or_else(|| more.entry(key).or_insert(outcome)) == outcome
+    };
+    if !fits(key, record.outcome.digest()) {
+        return Ok(None);
     }
     let (mut wave, mut seen) = (record.inputs, BTreeSet::new());
     while !wave.is_empty() {
         let mut wanted = Vec::new();
         for input in std::mem::take(&mut wave) {
-            if *chosen.entry(input.key).or_insert(input.outcome) != input.outcome {
-                return Ok(false);
+            if !fits(input.key, input.outcome) {
+                return Ok(None);
             }
             if !seen.insert(input.record) {
                 continue;
@@ -165,7 +161,7 @@ fn fits(context: &Context, id: NodeId, chosen: &mut HashMap<DefinitionKey, Outco
         let questions: Vec<Question> = wanted.iter().map(|(input, _)| Question::Definition(input.key)).collect();
         for ((input, own), answer) in wanted.into_iter().zip(ask_all(context, &questions)) {
             let Some(entry) = answer.filter(|entry| entry.record_digest() == Some(input.record)) else {
-                return Ok(false);
+                return Ok(None);
             };
             if let Some(own) = own {
                 tell(context, &own, &entry);
@@ -174,7 +170,7 @@ fn fits(context: &Context, id: NodeId, chosen: &mut HashMap<DefinitionKey, Outco
             import(context, &entry)?;
         }
     }
-    Ok(true)
+    Ok(Some(more))
 }
 
 fn inputs(entry: &Entry) -> Vec<Input> {

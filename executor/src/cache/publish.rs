@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::error::BuildError;
 use crate::events::Event;
 use crate::layer_bytes::LayerBytes;
-use crate::needed::direct;
+use crate::needed::Needed;
 use crate::work::pull::chain_records;
 
 /// How many results go at once.
@@ -78,16 +78,9 @@ impl From<BuildError> for Failed {
 
 /// All results that this machine remembers of a build; what cannot be read is left out.
 fn entries(context: &Context, roots: &[NodeId], found: &BTreeSet<NodeId>) -> Vec<Entry> {
-    let (mut entries, mut seen, mut pending) = (Vec::new(), BTreeSet::new(), roots.to_vec());
-    while let Some(id) = pending.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        pending.extend(direct(&context.graph.node(id).derivation));
-        if !found.contains(&id) {
-            entries.extend(definition(context, id).ok().flatten());
-        }
-    }
+    let needed = Needed::by_nodes(&context.graph, roots.iter().copied()).nodes;
+    let unpublished = needed.difference(found);
+    let mut entries: Vec<Entry> = unpublished.filter_map(|id| definition(context, *id).ok().flatten()).collect();
     let made = lock(&context.made);
     entries.extend(made.iter().filter_map(|key| content(context, key).ok().flatten()));
     entries.retain(Entry::is_unmarked);

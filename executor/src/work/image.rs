@@ -11,7 +11,7 @@ use sinter_oci::{Found, LayerDescriptor, check_configuration};
 
 use crate::context::Context;
 use crate::error::BuildError;
-use crate::needed::direct;
+use crate::needed::Needed;
 use crate::record::{ImageBlobs, Known, Outcome, inherited_marks};
 use crate::shown_files::read_file;
 use crate::work::pull::unpacked;
@@ -50,14 +50,11 @@ fn descriptors(context: &Context, id: NodeId, stack: &Stack) -> Result<Vec<Layer
 
 /// The pulled images that a derivation is made from, in the order of their declarations.
 pub(crate) fn pulled_below(graph: &Graph, id: NodeId) -> BTreeSet<InputId> {
-    let (mut found, mut seen, mut pending) = (BTreeSet::new(), BTreeSet::new(), vec![id]);
-    while let Some(id) = pending.pop() {
-        if let Derivation::Pull(input) = &graph.node(id).derivation {
-            found.insert(*input);
-        }
-        pending.extend(direct(&graph.node(id).derivation).into_iter().filter(|below| seen.insert(*below)));
-    }
-    found
+    let pulled = |id: &NodeId| match &graph.node(*id).derivation {
+        Derivation::Pull(input) => Some(*input),
+        _ => None,
+    };
+    Needed::by_nodes(graph, [id]).nodes.iter().filter_map(pulled).collect()
 }
 
 /// An image that could not start is an error now, not in production.
