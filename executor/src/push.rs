@@ -5,13 +5,12 @@
 //! breaks off leaves nothing half. Must not know: how layers are made.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::image_reference::ImageReference;
-use sinter_oci::registry::{BlobSource, RegistryError, Repository};
+use sinter_oci::registry::{RegistryError, Repository};
 use sinter_oci::{AssembledImage, LayerDescriptor};
 
 use crate::context::Context;
@@ -37,9 +36,8 @@ pub(crate) fn push(context: &Context, reference: &ImageReference, image: &Assemb
     }
     Push { context, repository: &repository, reference, beside: context.repositories_beside(&repository) }
         .layers(image)?;
-    let config = Bytes(&image.config);
-    let config_size = image.config.len() as u64;
-    repository.push_blob(image.config_digest, config_size, &[], &config).map_err(failed)?;
+    let config = image.config.as_slice();
+    repository.push_blob(image.config_digest, config.len() as u64, &[], &config).map_err(failed)?;
     repository.put_manifest(what, OCI_MANIFEST, &image.manifest).map_err(failed)?;
     Ok(true)
 }
@@ -103,13 +101,5 @@ impl Push<'_> {
             }
             Err(failed(error))
         })
-    }
-}
-
-struct Bytes<'a>(&'a [u8]);
-
-impl BlobSource for Bytes<'_> {
-    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(self.0.get(usize::try_from(offset).map_err(io::Error::other)?..).unwrap_or_default()))
     }
 }

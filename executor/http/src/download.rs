@@ -148,7 +148,7 @@ fn continue_at(
     *url = shown(response.url());
     let broken =
         |reason: String| Interrupted::Again(FetchError::Transport { url: url.clone(), reason, is_final: false }, None);
-    match begins_at(&response) {
+    match response.begins_at() {
         Some(begin) if begin == sink.length => sink.is_pieced |= begin > 0,
         Some(0) => sink.restart().map_err(Interrupted::Final)?,
         _ => {
@@ -211,15 +211,6 @@ fn retry<T>(mut attempt: impl FnMut(&mut Retry) -> Result<T, Interrupted>) -> Re
             }
         }
     }
-}
-
-/// The offset at which the body of an answer begins (RFC 9110, 14.4); `None` if the answer does not say.
-fn begins_at(response: &HttpResponse) -> Option<u64> {
-    if response.status() != 206 {
-        return Some(0);
-    }
-    let range = response.header("content-range")?.strip_prefix("bytes ")?;
-    range.split('-').next()?.trim().parse().ok()
 }
 
 fn size_text(size: u64) -> String {

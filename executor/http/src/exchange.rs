@@ -109,6 +109,16 @@ impl HttpResponse {
         self.inner.headers().get_all(name).into_iter().filter_map(|value| value.to_str().ok())
     }
 
+    /// The offset at which the body begins in what was asked for (RFC 9110, 14.4); `None` if the answer does not say.
+    #[must_use]
+    pub fn begins_at(&self) -> Option<u64> {
+        if self.status() != 206 {
+            return Some(0);
+        }
+        let range = self.header("content-range")?.strip_prefix("bytes ")?;
+        range.split('-').next()?.trim().parse().ok()
+    }
+
     /// The body, without a limit.
     pub fn reader(&mut self) -> impl Read {
         self.inner.body_mut().as_reader()

@@ -183,14 +183,6 @@ fn digest() -> BlobDigest {
     *DIGEST.get_or_init(|| BlobDigest::of(blob()))
 }
 
-struct Bytes(&'static [u8]);
-
-impl BlobSource for Bytes {
-    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(&self.0[usize::try_from(offset).map_err(io::Error::other)?..]))
-    }
-}
-
 struct Zeros;
 
 impl BlobSource for Zeros {
@@ -212,7 +204,7 @@ fn act(act: Act, repository: &Repository, part: &Path) -> Result<String, Registr
         )
     };
     let push = |beside: &[&str]| {
-        let pushed = repository.push_blob(blob, size, beside, &Bytes(self::blob()));
+        let pushed = repository.push_blob(blob, size, beside, &self::blob());
         pushed.map(|pushed| format!("{pushed:?}"))
     };
     match act {

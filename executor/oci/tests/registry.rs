@@ -3,22 +3,13 @@
 #[path = "../../../tests/support/registry.rs"]
 mod registry;
 
-use std::io::{self, Read};
 use std::path::Path;
 
 use registry::{Kind, Registry};
 use sinter_graph::digest::BlobDigest;
-use sinter_oci::registry::{BlobSource, Environment, Pushed, Registries, RegistryError, Repository};
+use sinter_oci::registry::{Environment, Pushed, Registries, RegistryError, Repository};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
-struct Bytes(Vec<u8>);
-
-impl BlobSource for Bytes {
-    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(&self.0[usize::try_from(offset).map_err(io::Error::other)?..]))
-    }
-}
 
 struct Machine {
     home: tempfile::TempDir,
@@ -53,7 +44,7 @@ impl Machine {
 fn push_image(repository: &Repository, tag: &str, layer: &[u8]) -> BlobDigest {
     let put = |bytes: &[u8]| {
         let digest = BlobDigest::of(bytes);
-        repository.push_blob(digest, bytes.len() as u64, &[], &Bytes(bytes.to_vec())).expect("a blob");
+        repository.push_blob(digest, bytes.len() as u64, &[], &bytes).expect("a blob");
         format!(r#""digest":"{digest}","size":{}"#, bytes.len())
     };
     let (config, layer) = (put(b"{}"), put(layer));
@@ -85,7 +76,7 @@ fn exercise(repository: &Repository, other: &Repository) {
     repository.download_blob(blob, size, &part, &|bytes| new.set(new.get() + bytes)).expect("a blob");
     assert_eq!(std::fs::read(&part).expect("a file"), layer);
     assert_eq!(new.get(), 100_000);
-    let source = Bytes(layer);
+    let source = layer.as_slice();
     assert_eq!(repository.push_blob(blob, size, &[], &source).expect("pushed"), Pushed::Present);
     assert_eq!(other.push_blob(blob, size, &[repository.name()], &source).expect("pushed"), Pushed::Mounted);
     assert_eq!(repository.tags().expect("tags"), ["v1"]);
@@ -120,7 +111,7 @@ fn tokens_are_asked_for_once_and_for_what_is_done() {
     for _ in 0..3 {
         one.manifest("v1").expect("an answer").expect("a manifest");
     }
-    two.push_blob(BlobDigest::of(b"layer"), 5, &["a/one"], &Bytes(b"layer".to_vec())).expect("mounted");
+    two.push_blob(BlobDigest::of(b"layer"), 5, &["a/one"], &b"layer".as_slice()).expect("mounted");
     let asked = registry.asked.lock().expect("a list").clone();
     let expected = [
         "repository:a/one:pull",
@@ -136,7 +127,7 @@ fn those_who_are_not_let_in_are_told_what_to_do() {
     for kind in [Kind::Password, Kind::Token] {
         let (registry, machine) = (Registry::start(kind), Machine::new());
         let repository = machine.repository(&registry, "private/x");
-        let source = Bytes(b"x".to_vec());
+        let source = b"x".as_slice();
         let error = repository.push_blob(BlobDigest::of(b"x"), 1, &[], &source).expect_err("no rights");
         let text = error.to_string();
         let login = format!("`podman login {}`", registry.host());
@@ -166,6 +157,6 @@ fn large_blobs_go_in_pieces() {
     let repository = machine.repository(&registry, "large");
     let bytes: Vec<u8> = (0..(130_u32 << 20) / 4).flat_map(u32::to_le_bytes).collect();
     let (digest, size) = (BlobDigest::of(&bytes), bytes.len() as u64);
-    assert_eq!(repository.push_blob(digest, size, &[], &Bytes(bytes)).expect("pushed"), Pushed::Sent);
+    assert_eq!(repository.push_blob(digest, size, &[], &bytes.as_slice()).expect("pushed"), Pushed::Sent);
     assert!(repository.has_blob(&digest).expect("an answer"));
 }

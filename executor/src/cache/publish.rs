@@ -4,13 +4,12 @@
 //! cannot be published keeps back no other. Nothing here fails a build.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sinter_graph::derivation::{Derivation, NodeId};
 use sinter_graph::digest::{BlobDigest, ContentKey, LayerDigest};
-use sinter_oci::registry::{BlobSource, RegistryError, Repository};
+use sinter_oci::registry::{RegistryError, Repository};
 use sinter_oci::{EMPTY_DOCUMENT, LONGEST_NOTE, LayerMediaType, Note, NotedBlob};
 use sinter_store::{LayerFacts, Origin};
 
@@ -119,8 +118,8 @@ fn facts(context: &Context, layers: Vec<LayerDigest>) -> Result<Option<Layers>, 
 struct Publishing<'a> {
     context: &'a Context,
     repository: &'a Repository,
-    /// For each blob, whether it is known to be in the repository.
-    blobs: Mutex<HashMap<BlobDigest, Arc<Mutex<bool>>>>,
+    /// The size of each blob that is known to be in the repository.
+    blobs: Mutex<HashMap<BlobDigest, Arc<Mutex<Option<u64>>>>>,
     sent: AtomicUsize,
 }
 
@@ -136,7 +135,7 @@ impl Publishing<'_> {
             blobs.insert(self.layer(layer, facts)?);
             blobs.insert(self.tree(layer, facts)?);
         }
-        self.blob(BlobDigest::of(EMPTY_DOCUMENT), EMPTY_DOCUMENT.len() as u64, &[], &Bytes(EMPTY_DOCUMENT))?;
+        self.once(BlobDigest::of(EMPTY_DOCUMENT), |digest| self.bytes(digest, EMPTY_DOCUMENT))?;
         let signature = self.context.caches.settings.signer.as_ref().map(|key| sign::sign(key, &bytes));
         let manifest = Note { bytes, signature }.manifest(&blobs.into_iter().collect::<Vec<_>>());
         self.repository.put_manifest(&tag, Note::media_type(), &manifest)?;
@@ -152,41 +151,42 @@ impl Publishing<'_> {
                 (BlobDigest::from(*layer), facts.size, LayerMediaType::Tar.to_string())
             }
         };
-        let source = LayerBytes { context: self.context, blob: digest };
-        let beside = self.context.repositories_beside(self.repository);
-        let beside: Vec<&str> = beside.iter().map(String::as_str).collect();
-        self.blob(digest, size, &beside, &source)?;
+        self.once(digest, |digest| {
+            let source = LayerBytes { context: self.context, blob: digest };
+            let beside = self.context.repositories_beside(self.repository);
+            let beside: Vec<&str> = beside.iter().map(String::as_str).collect();
+            self.repository.push_blob(digest, size, &beside, &source)?;
+            Ok(size)
+        })?;
         Ok(NotedBlob { digest, size, media_type })
     }
 
     /// Brings the list of a layer's entries to the repository.
     fn tree(&self, layer: &LayerDigest, facts: &LayerFacts) -> Result<NotedBlob, Failed> {
-        let manifest = self.context.manifest(layer)?.encode();
-        self.blob(facts.manifest, manifest.len() as u64, &[], &Bytes(&manifest))?;
-        Ok(NotedBlob { digest: facts.manifest, size: manifest.len() as u64, media_type: TREE.to_owned() })
+        let send = |digest| self.bytes(digest, &self.context.manifest(layer)?.encode());
+        Ok(NotedBlob { digest: facts.manifest, size: self.once(facts.manifest, send)?, media_type: TREE.to_owned() })
     }
 
-    /// Brings a blob to the repository, once: who wants the same one waits. Registries that keep blobs in plain files answer
-    /// with errors while another writes the same.
-    fn blob(&self, digest: BlobDigest, size: u64, beside: &[&str], source: &dyn BlobSource) -> Result<(), Failed> {
-        let is_there = lock(&self.blobs).entry(digest).or_default().clone();
-        let mut is_there = lock(&is_there);
-        if !*is_there {
-            self.repository.push_blob(digest, size, beside, source)?;
-            *is_there = true;
-        }
-        Ok(())
+    fn bytes(&self, digest: BlobDigest, bytes: &[u8]) -> Result<u64, Failed> {
+        let size = bytes.len() as u64;
+        self.repository.push_blob(digest, size, &[], &bytes)?;
+        Ok(size)
+    }
+
+    /// Brings a blob to the repository by `send`, once, and gives its size: who wants the same one waits. Registries that
+    /// keep blobs in plain files answer with errors while another writes the same.
+    fn once(&self, blob: BlobDigest, send: impl FnOnce(BlobDigest) -> Result<u64, Failed>) -> Result<u64, Failed> {
+        let there = lock(&self.blobs).entry(blob).or_default().clone();
+        let mut there = lock(&there);
+        let size = match *there {
+            Some(size) => size,
+            None => send(blob)?,
+        };
+        *there = Some(size);
+        Ok(size)
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct Bytes<'a>(&'a [u8]);
-
-impl BlobSource for Bytes<'_> {
-    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(self.0.get(usize::try_from(offset).map_err(io::Error::other)?..).unwrap_or_default()))
-    }
 }

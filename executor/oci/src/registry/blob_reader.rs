@@ -48,7 +48,7 @@ impl BlobReader {
     fn reopen(&mut self) -> io::Result<()> {
         let response = self.repository.open_blob(&self.blob, self.read).map_err(io::Error::other)?;
         let skipped = match response.status() {
-            206 if begin(&response) == Some(self.read) => 0,
+            206 if response.begins_at() == Some(self.read) => 0,
             200 => self.read,
             status => {
                 return Err(io::Error::other(format!("it answers {status} where the rest of a blob is asked for")));
@@ -77,9 +77,4 @@ impl Read for BlobReader {
         self.read += count as u64;
         Ok(count)
     }
-}
-
-/// Where a part begins (RFC 9110, 14.4).
-fn begin(response: &HttpResponse) -> Option<u64> {
-    response.header("content-range")?.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
 }

@@ -24,6 +24,12 @@ pub trait BlobSource: Sync {
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>>;
 }
 
+impl BlobSource for &[u8] {
+    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(self.get(usize::try_from(offset).map_err(io::Error::other)?..).unwrap_or_default()))
+    }
+}
+
 /// How a blob came to be in a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
