@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sinter_graph::digest::BlobDigest;
 use sinter_graph::image_source::{ImageSource, LocalImage};
@@ -18,7 +17,8 @@ use sinter_graph::platform::Platform;
 use sinter_graph::{ErrorClass, FsError};
 use sinter_oci::registry::{FetchError, Registries, RegistryError, Repository};
 use sinter_oci::{
-    ForeignImage, ForeignImageError, ImageDocument, IndexEntry, LayerDescriptor, LocalError, LocalImages, Named, choose,
+    ForeignImage, ForeignImageError, ImageDocument, IndexEntry, LayerDescriptor, LocalError, LocalImages, Named,
+    choose, side_by_side,
 };
 use sinter_store::{Store, StoreError};
 
@@ -250,27 +250,13 @@ impl Images<'_> {
         let parts = self.store.index_directory().join("pull");
         std::fs::create_dir_all(&parts).map_err(|error| FsError::new(&parts, "create", error))?;
         let total_bytes = missing.iter().map(|layer| layer.size).sum();
-        missing.sort_by_key(|layer| std::cmp::Reverse(layer.size));
-        let (next, done, failure) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::new(None));
+        let done = AtomicU64::new(0);
         let advance = |bytes: i64| {
             let before = done.fetch_add(bytes.cast_unsigned(), Ordering::Relaxed);
             let done_bytes = before.wrapping_add(bytes.cast_unsigned());
             (self.progress)(ImageProgress::Download { image: source.to_string(), done_bytes, total_bytes });
         };
-        let work = || {
-            while let Some(layer) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = self.fetch_one(source, &origins, layer, &parts, &advance) {
-                    next.store(missing.len(), Ordering::Relaxed);
-                    failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..PARALLEL.min(missing.len()) {
-                scope.spawn(work);
-            }
-        });
-        failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
+        side_by_side(missing, PARALLEL, |layer, _| self.fetch_one(source, &origins, layer, &parts, &advance))
     }
 
     fn fetch_one(

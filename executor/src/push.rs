@@ -5,13 +5,12 @@
 //! breaks off leaves nothing half. Must not know: how layers are made.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sinter_graph::digest::LayerDigest;
 use sinter_graph::image_reference::ImageReference;
 use sinter_oci::registry::{RegistryError, Repository};
-use sinter_oci::{AssembledImage, LayerDescriptor};
+use sinter_oci::{AssembledImage, LayerDescriptor, side_by_side};
 
 use crate::context::Context;
 use crate::error::BuildError;
@@ -52,33 +51,17 @@ struct Push<'a> {
 impl Push<'_> {
     fn layers(&self, image: &AssembledImage) -> Result<(), BuildError> {
         let mut seen = BTreeSet::new();
-        let mut layers: Vec<LayerDescriptor> =
+        let layers: Vec<LayerDescriptor> =
             image.layers.iter().copied().filter(|layer| seen.insert(layer.blob)).collect();
-        layers.sort_by_key(|layer| std::cmp::Reverse(layer.size));
         let total_bytes = layers.iter().map(|layer| layer.size).sum();
-        let (next, done, failure) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::new(None));
-        let work = || {
-            while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                match self.layer(layer) {
-                    Ok(()) => {
-                        let done_bytes = done.fetch_add(layer.size, Ordering::Relaxed) + layer.size;
-                        let image = self.reference.to_string();
-                        let progress = ImageProgress::Upload { image, done_bytes, total_bytes };
-                        self.context.listener.on(Event::Image(progress));
-                    }
-                    Err(error) => {
-                        next.store(layers.len(), Ordering::Relaxed);
-                        failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
-                    }
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..PARALLEL.min(layers.len()) {
-                scope.spawn(work);
-            }
-        });
-        failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
+        let done = AtomicU64::new(0);
+        side_by_side(layers, PARALLEL, |layer, _| {
+            self.layer(layer)?;
+            let done_bytes = done.fetch_add(layer.size, Ordering::Relaxed) + layer.size;
+            let progress = ImageProgress::Upload { image: self.reference.to_string(), done_bytes, total_bytes };
+            self.context.listener.on(Event::Image(progress));
+            Ok(())
+        })
     }
 
     fn layer(&self, layer: &LayerDescriptor) -> Result<(), BuildError> {

@@ -104,7 +104,8 @@ impl Layout {
 
     fn write(&self, image: &AssembledImage, layers: &dyn LayerSource, name: &str, alone: bool) -> Result<(), OciError> {
         let missing = distinct_layers(image).into_iter().filter(|layer| !self.holds_layer(layer)).collect();
-        side_by_side(missing, |layer, stop| {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        side_by_side(missing, threads, |layer, stop| {
             self.blobs.write_whole(&layer.blob.hex(), layer.size, |out, path| {
                 stream_layer(layer, layers, out, stop, OciError::io("write", path))
             })

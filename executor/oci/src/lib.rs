@@ -43,4 +43,5 @@ pub use layer_source::LayerSource;
 pub use local::{LocalError, LocalImages, Root};
 pub use note::{EMPTY_DOCUMENT, LONGEST_NOTE, NOTE, Note, NotedBlob};
 pub use output::write;
+pub use parallel::side_by_side;
 pub use reference::reference_name;

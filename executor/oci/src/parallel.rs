@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::descriptor::LayerDescriptor;
-use crate::error::OciError;
 
-/// Calls `work` for each layer, the longest first, on as many threads as there are processors. After the first failure
-/// no other is begun, and those that run see it in the flag that `work` is given.
+/// Calls `work` for each layer, the longest first, on at most `threads` threads. After the first failure no other is begun,
+/// and those that run see it in the flag that `work` is given.
 ///
 /// # Errors
 /// The first failure.
-pub(crate) fn side_by_side(
+pub fn side_by_side<E: Send>(
     mut layers: Vec<LayerDescriptor>,
-    work: impl Fn(&LayerDescriptor, &AtomicBool) -> Result<(), OciError> + Sync,
-) -> Result<(), OciError> {
+    threads: usize,
+    work: impl Fn(&LayerDescriptor, &AtomicBool) -> Result<(), E> + Sync,
+) -> Result<(), E> {
     layers.sort_by_key(|layer| std::cmp::Reverse(layer.size));
     let (next, stop, failure) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(None));
     let worker = || {
@@ -31,9 +31,8 @@ pub(crate) fn side_by_side(
             }
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(layers.len());
     std::thread::scope(|scope| {
-        for _ in 1..threads {
+        for _ in 1..threads.min(layers.len()) {
             scope.spawn(worker);
         }
         worker();
@@ -44,6 +43,7 @@ pub(crate) fn side_by_side(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::OciError;
     use sinter_graph::digest::LayerDigest;
 
     fn layers(count: u8) -> Vec<LayerDescriptor> {
@@ -55,9 +55,9 @@ mod tests {
     fn every_layer_is_done_once() {
         for count in [0, 1, 2, 40] {
             let seen = Mutex::new(Vec::new());
-            let done = side_by_side(layers(count), |layer, _| {
+            let done = side_by_side(layers(count), 4, |layer, _| {
                 seen.lock().expect("a list").push(layer.size);
-                Ok(())
+                Ok::<_, OciError>(())
             });
             let mut seen = seen.into_inner().expect("a list");
             seen.sort_unstable();
@@ -69,7 +69,8 @@ mod tests {
     #[test]
     fn the_first_failure_ends_the_others() {
         let begun = AtomicUsize::new(0);
-        let failed = side_by_side(layers(200), |layer, stop| {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let failed = side_by_side(layers(200), threads, |layer, stop| {
             begun.fetch_add(1, Ordering::Relaxed);
             if layer.size == 199 {
                 return Err(OciError::LayerSize { layer: layer.blob, expected: 1, found: 2 });
@@ -80,7 +81,6 @@ mod tests {
             Err(OciError::OtherDestination { destination: "second".into() })
         });
         assert!(matches!(failed, Err(OciError::LayerSize { .. })), "{failed:?}");
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         assert!(begun.into_inner() <= threads);
     }
 }
